@@ -1,0 +1,185 @@
+"""The test command behind `./dev test`: every part, its time, one last line.
+
+Parts, in this order:
+  lint   formatting, layering, file limits, clang-tidy of what changed
+  unit   the dev build and its unit tests
+  tsan   the suites labelled tsan, with clang's ThreadSanitizer
+  asan   unit and integration tests with address and undefined sanitizers
+  helm   the chart, rendered and checked against Kubernetes' own schemas
+
+The last line is "N passed, N failed, N skipped" over all that ran. A skipped
+test fails the command: here everything that a test needs is set up.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from tally import Tally  # noqa: E402 (needs the path)
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+JOBS = os.environ.get("KAFED_JOBS", "2")
+TESTS_AT_ONCE = "2"
+
+
+def run(command, **kwargs):
+    print("$ " + " ".join(str(word) for word in command), flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False, **kwargs).returncode
+
+
+def set_up(*parts):
+    if run(["bash", "tools/setup.sh", *parts]):
+        sys.exit("test: the set-up failed")
+
+
+def build(preset, tally):
+    """Configures and builds a preset; a failure counts as one failed test."""
+    if run(["cmake", "--preset", preset], stdout=subprocess.DEVNULL):
+        tally.fail(f"{preset}: configure")
+        return False
+    if run(["cmake", "--build", f"build/{preset}", "-j", JOBS]):
+        tally.fail(f"{preset}: build")
+        return False
+    return True
+
+
+def gtest_counts(path):
+    """(passed, failed, skipped) of one GoogleTest report."""
+    root = ElementTree.parse(path).getroot()
+    cases = list(root.iter("testcase"))
+    failed = sum(case.find("failure") is not None for case in cases)
+    skipped = sum(
+        case.find("failure") is None
+        and (case.get("result") == "skipped"
+             or case.find("skipped") is not None)
+        for case in cases)
+    ran = sum(case.get("status") != "notrun" for case in cases)
+    return max(0, ran - failed - skipped), failed, skipped
+
+
+def count_entry(case, reports, tally):
+    """Adds one ctest entry: its GoogleTest cases where it reports them."""
+    name, status = case.get("name"), case.get("status")
+    report = reports / f"{name}.xml"
+    if status in ("notrun", "disabled"):
+        tally.skip(name)
+        return
+    passed, failed, skipped = 1, 0, 0
+    if report.exists():
+        passed, failed, skipped = gtest_counts(report)
+    elif status == "fail":
+        passed = 0
+    tally.passed(passed)
+    for _ in range(skipped):
+        tally.skip(name)
+    # A program can also fail outside its cases: a leak, a crash, a time-out.
+    if status == "fail" and not failed:
+        failed = 1
+    for _ in range(failed):
+        tally.fail(name)
+
+
+def ctest(preset, tally, select, env=None, wrap=()):
+    folder = ROOT / "build" / preset
+    reports = folder / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    junit = reports / "ctest.junit"
+    environment = {**os.environ, "GTEST_OUTPUT": f"xml:{reports}/",
+                   "KAFED_ROOT": str(ROOT), **(env or {})}
+    run([*wrap, "ctest", "--test-dir", f"build/{preset}", "-j", TESTS_AT_ONCE,
+         "--output-on-failure", "--no-tests=error", "--output-junit",
+         str(junit), *select], env=environment)
+    if not junit.exists():
+        tally.fail(f"{preset}: ctest did not run")
+        return
+    cases = list(ElementTree.parse(junit).getroot().iter("testcase"))
+    if not cases:
+        tally.fail(f"{preset}: no test was selected")
+    for case in cases:
+        count_entry(case, reports, tally)
+
+
+def part_lint(tally):
+    set_up("build")
+    counts = ROOT / "build" / ".setup" / "lint.tally"
+    counts.unlink(missing_ok=True)
+    run([sys.executable, "tools/lint.py", "--tally", str(counts)])
+    tally.add_file(counts, "lint")
+
+
+def part_unit(tally):
+    set_up("build")
+    if build("dev", tally):
+        ctest("dev", tally, ["-L", "^unit$", "-LE", "^integration$"])
+
+
+def part_tsan(tally):
+    set_up("build")
+    if not build("tsan", tally):
+        return
+    options = ("ignore_noninstrumented_modules=1 detect_deadlocks=0 "
+               f"halt_on_error=1 suppressions={ROOT}/tools/tsan.supp")
+    # clang 14's runtime dislikes some address space layouts.
+    wrap = ["setarch", "-R"]
+    if subprocess.run([*wrap, "true"], check=False,
+                      stderr=subprocess.DEVNULL).returncode:
+        wrap = []
+    ctest("tsan", tally, ["-L", "^tsan$"], {"TSAN_OPTIONS": options}, wrap)
+
+
+def part_asan(tally):
+    set_up("build", "kafka", "python")
+    if not build("asan", tally):
+        return
+    ctest("asan", tally, ["-L", "^(unit|integration)$"],
+          {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
+           "UBSAN_OPTIONS": "print_stacktrace=1"})
+
+
+def part_helm(tally):
+    set_up("build", "python", "helm_tools")
+    counts = ROOT / "build" / ".setup" / "helm.tally"
+    counts.unlink(missing_ok=True)
+    run(["bash", "tools/check_chart.sh", str(counts)])
+    tally.add_file(counts, "helm")
+
+
+PARTS = {"lint": part_lint, "unit": part_unit, "tsan": part_tsan,
+         "asan": part_asan, "helm": part_helm}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="./dev test", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", action="append", choices=PARTS,
+                        help="run only this part (may be repeated)")
+    chosen = parser.parse_args().part or list(PARTS)
+    tally, times = Tally(), []
+    for name in PARTS:
+        if name not in chosen:
+            continue
+        print(f"\n=== {name}", flush=True)
+        start = time.monotonic()
+        before = tally.counts()
+        PARTS[name](tally)
+        now = tally.counts()
+        times.append((name, time.monotonic() - start,
+                      [b - a for a, b in zip(before, now)]))
+    print("\npart      seconds  passed  failed  skipped")
+    for name, seconds, (passed, failed, skipped) in times:
+        print(f"{name:<8} {seconds:8.0f} {passed:7} {failed:7} {skipped:8}")
+    tally.report()
+    print(tally.line(), flush=True)
+    return 0 if tally.clean() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
