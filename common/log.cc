@@ -71,9 +71,8 @@ void SetUpLogging(LogLevel minimum, bool json) {
   json_lines = json;
   Logger().set_level(ToSpdlog(minimum));
   if (json) {
-    Logger().set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})",
-        spdlog::pattern_time_type::utc);
+    Logger().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})",
+                         spdlog::pattern_time_type::utc);
   }
 }
 

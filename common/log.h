@@ -23,9 +23,9 @@ struct LogField {
   LogField(std::string_view k, const std::string& v) : key(k), value(v) {}
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
   template <typename T>
-    requires((std::integral<T> || std::floating_point<T>) &&
-             !std::same_as<T, bool>)
-  LogField(std::string_view k, T v) : key(k), value(std::to_string(v)) {}
+  requires((std::integral<T> || std::floating_point<T>)&&!std::same_as<T, bool>)
+      LogField(std::string_view k, T v)
+      : key(k), value(std::to_string(v)) {}
   LogField(std::string_view k, const absl::Status& v)
       : key(k), value(v.ToString()) {}
 

@@ -19,12 +19,11 @@
 #define KAFED_CONCAT_INNER(a, b) a##b
 #define KAFED_CONCAT(a, b) KAFED_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                        \
-  do {                                               \
-    if (::absl::Status kafed_status_ = (expr);       \
-        !kafed_status_.ok()) {                       \
-      return kafed_status_;                          \
-    }                                                \
+#define RETURN_IF_ERROR(expr)                                         \
+  do {                                                                \
+    if (::absl::Status kafed_status_ = (expr); !kafed_status_.ok()) { \
+      return kafed_status_;                                           \
+    }                                                                 \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) \
