@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 TALLY=${1:-/dev/null}
 CHART=helm/kafed
 HELM=build/tools/helm
-SCHEMAS='helm/schemas/{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json'
+SCHEMA='{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json'
+SCHEMAS="helm/schemas/{{ .Group }}/$SCHEMA"
 OUT=$(mktemp -d)
 trap 'rm -rf "$OUT"' EXIT
 failed=0
@@ -31,8 +32,15 @@ render() {  # render VALUES_FILE
 }
 
 conforms() {
+  grep -q '^kind: StatefulSet' "$OUT/rendered.yaml" || return 1
   build/tools/kubeconform -strict -summary -schema-location "$SCHEMAS" \
     "$OUT/rendered.yaml"
+}
+
+# The schemas do refuse what Kubernetes would: one letter is wrong.
+misspelt() {
+  sed -i 's/serviceName:/serviceNam:/' "$OUT/rendered.yaml"
+  ! conforms
 }
 
 # The message must name what is wrong, not only fail.
@@ -68,6 +76,9 @@ for values in "$CHART"/ci/*-values.yaml; do
   check "schemas $name" conforms
   check "configuration $name" configuration listen 0.0.0.0:7420
 done
+check "schemas refuse a misspelt field" misspelt
+check "refuses an address in config" refused config \
+  --set config.listen=0.0.0.0:1
 check "refuses an unknown value" refused replicas --set replicas=3
 check "refuses two nodes" refused replicaCount --set replicaCount=2
 check "refuses a wrong type" refused config --set config=x
