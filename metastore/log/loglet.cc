@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 
 namespace kafed::metastore {
 
@@ -20,6 +21,11 @@ const char* ToString(AppendResult result) {
       return "refused";
   }
   return "invalid";
+}
+
+absl::StatusOr<LogIndex> Loglet::Tail() {
+  ASSIGN_OR_RETURN(const TailState state, CheckTail());
+  return state.tail;
 }
 
 uint64_t PayloadBytes(std::span<const LogEntry> entries) {

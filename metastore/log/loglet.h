@@ -12,10 +12,21 @@
 
 namespace kafed::metastore {
 
+struct TailState {
+  LogIndex tail;
+  bool sealed = false;  // then `tail` is final
+};
+
 class Loglet : public SharedLog {
  public:
-  // The index of the first entry that this loglet has or will have; >= 1.
+  // The index of the first entry that this loglet has or will have; >= 1. The
+  // tail of an empty loglet is one before it.
   virtual LogIndex First() const = 0;
+
+  // The tail and whether it is final, as of one moment; linearizable.
+  virtual absl::StatusOr<TailState> CheckTail() = 0;
+
+  absl::StatusOr<LogIndex> Tail() final;
 };
 
 // The checks of a batch that need no state: InvalidArgument when it is empty,

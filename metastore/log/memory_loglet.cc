@@ -78,7 +78,10 @@ absl::StatusOr<std::vector<LogEntry>> MemoryLoglet::Read(LogIndex from,
   return read;
 }
 
-absl::StatusOr<LogIndex> MemoryLoglet::Tail() { return signal_.Get(); }
+absl::StatusOr<TailState> MemoryLoglet::CheckTail() {
+  std::lock_guard lock(mutex_);
+  return TailState{TailLocked(), sealed_};
+}
 
 absl::StatusOr<LogIndex> MemoryLoglet::FirstKept() {
   std::lock_guard lock(mutex_);

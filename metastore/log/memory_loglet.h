@@ -30,7 +30,7 @@ class MemoryLoglet : public Loglet {
                               std::span<const LogEntry> entries) override;
   absl::StatusOr<std::vector<LogEntry>> Read(LogIndex from,
                                              size_t max_bytes) override;
-  absl::StatusOr<LogIndex> Tail() override;
+  absl::StatusOr<TailState> CheckTail() override;
   absl::StatusOr<LogIndex> FirstKept() override;
   absl::StatusOr<uint64_t> SizeBytes() override;
   absl::Status WaitFor(LogIndex index, milliseconds deadline) override;

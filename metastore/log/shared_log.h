@@ -22,42 +22,25 @@
 // Thread-safe. Calls block; a caller brings its own thread.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "common/position.h"
+#include "metastore/log/log_entry.h"
 
 namespace kafed::metastore {
-
-// The largest payload of one entry, as stored (compressed by its writer).
-// Larger operations are several entries.
-inline constexpr size_t kMaxEntryBytes = 512 * 1024;
-// The largest sum of payloads of one atomic batch.
-inline constexpr size_t kMaxBatchBytes = 8 * 1024 * 1024;
-
-// Random; tells whether an entry found at an index is one's own.
-using EntryId = std::array<uint8_t, 16>;
-
-struct LogEntry {
-  LogIndex index;  // set by Read; appends take it from their argument
-  EntryId id{};
-  std::string payload;
-  friend bool operator==(const LogEntry&, const LogEntry&) = default;
-};
 
 enum class AppendResult {
   kOk,        // durable
   kConflict,  // the index is not the next one; `tail` says what is
   kUnknown,   // may or may not stand: retry the same append
   kSealed,    // this log takes no entries any more; not written
-  kRefused,   // not written, and would not be if retried as it is: see detail
+  kRefused,   // not written; retrying at once would not help: see detail
 };
 
 // "ok", "conflict", ...: for logs and messages.
@@ -69,7 +52,8 @@ struct AppendOutcome {
   // kUnknown or kRefused that never reached the log.
   LogIndex tail;
   // Why, for everything but kOk. kRefused: InvalidArgument when the batch
-  // itself is wrong, ResourceExhausted when space or budget is used up.
+  // itself is wrong, ResourceExhausted when space or budget is used up,
+  // Unavailable while storage takes no writes.
   // kUnknown with OutOfRange: the index is trimmed, so that ids cannot be
   // compared any more; retrying will not help, start from a snapshot.
   absl::Status detail;

@@ -1,0 +1,136 @@
+#include "metastore/store/store.h"
+
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "metastore/store/database.h"
+#include "metastore/store/directory_lock.h"
+
+namespace kafed::metastore {
+namespace {
+
+constexpr char kFormatKey[] = "format_version";
+constexpr char kNodeIdKey[] = "node_id";
+constexpr char kAppliedKey[] = "applied_position";
+
+std::string DrawNodeId() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 32; ++i) id.push_back(kDigits[random() & 15]);
+  return id;
+}
+
+}  // namespace
+
+Store::Store(StoreOptions options, std::unique_ptr<DirectoryLock> lock,
+             std::unique_ptr<Database> database)
+    : options_(std::move(options)),
+      lock_(std::move(lock)),
+      database_(std::move(database)),
+      log_(database_.get()),
+      snapshots_(database_.get()) {}
+
+Store::~Store() = default;
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
+  ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.directory));
+  ASSIGN_OR_RETURN(auto database, Database::Open(options.directory + "/db",
+                                                 options.write_hook));
+  std::unique_ptr<Store> store(
+      new Store(std::move(options), std::move(lock), std::move(database)));
+  RETURN_IF_ERROR(store->CheckFormat());
+  RETURN_IF_ERROR(store->LoadNodeId());
+  return store;
+}
+
+absl::Status Store::CheckFormat() {
+  ASSIGN_OR_RETURN(const auto found, GetMeta(kFormatKey));
+  if (!found.has_value()) {
+    return PutMeta(kFormatKey, std::to_string(kDataFormatVersion));
+  }
+  uint64_t version = 0;
+  if (!absl::SimpleAtoi(*found, &version)) {
+    return absl::DataLossError(absl::StrCat(
+        "the format version of ", options_.directory, " is unreadable"));
+  }
+  if (version > kDataFormatVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data directory ", options_.directory, " has format version ", version,
+        ", this kafed knows versions up to ", kDataFormatVersion,
+        ": start the newer kafed that wrote it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Store::LoadNodeId() {
+  ASSIGN_OR_RETURN(const auto found, GetMeta(kNodeIdKey));
+  if (found.has_value()) {
+    node_id_ = *found;
+    return absl::OkStatus();
+  }
+  node_id_ = DrawNodeId();
+  return PutMeta(kNodeIdKey, node_id_);
+}
+
+absl::Status Store::Health() const { return database_->Health(); }
+
+absl::StatusOr<uint64_t> Store::FreeBytes() const {
+  struct statvfs stats;
+  if (statvfs(options_.directory.c_str(), &stats) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot see the free space of ",
+                                               options_.directory, ": ",
+                                               std::strerror(errno)));
+  }
+  return static_cast<uint64_t>(stats.f_bavail) * stats.f_frsize;
+}
+
+absl::Status Store::CheckFreeSpace(uint64_t bytes) const {
+  ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes());
+  const uint64_t needed = options_.free_space_floor_bytes + bytes;
+  if (free_bytes >= needed) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("data directory ", options_.directory, " has ", free_bytes,
+                   " bytes free, ", needed, " are needed (a floor of ",
+                   options_.free_space_floor_bytes, " and ", bytes,
+                   " to write): free some space or lower the floor"));
+}
+
+absl::StatusOr<std::optional<std::string>> Store::GetMeta(
+    std::string_view key) const {
+  std::string value;
+  const rocksdb::Status found = database_->db().Get(
+      rocksdb::ReadOptions(), database_->meta(), ToSlice(key), &value);
+  if (found.IsNotFound()) return std::nullopt;
+  RETURN_IF_ERROR(
+      Translate(found, absl::StrCat("cannot read '", std::string(key), "'")));
+  return value;
+}
+
+absl::Status Store::PutMeta(std::string_view key, std::string_view value) {
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(
+      Translate(batch.Put(database_->meta(), ToSlice(key), ToSlice(value)),
+                "cannot build a write"));
+  return database_->WriteSynced(&batch);
+}
+
+MetaWrite Store::AppliedWrite(Position applied) {
+  return {kAppliedKey, ToString(applied)};
+}
+
+absl::StatusOr<std::optional<Position>> Store::Applied() const {
+  ASSIGN_OR_RETURN(const auto found, GetMeta(kAppliedKey));
+  if (!found.has_value()) return std::nullopt;
+  ASSIGN_OR_RETURN(const Position applied, ParsePosition(*found, 0));
+  return applied;
+}
+
+}  // namespace kafed::metastore
