@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -49,6 +52,7 @@ class ForwardingLogger : public rocksdb::Logger {
   static void Write(LogLevel level, const char* format, va_list args) {
     char text[1024];
     std::vsnprintf(text, sizeof(text), format, args);
+    text[std::strcspn(text, "\n")] = 0;  // its lines end with one
     Log(level, "rocksdb", {{"message", text}});
   }
 };
@@ -98,6 +102,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
   log.compression = rocksdb::kZSTD;
   log.write_buffer_size = kLargeBufferBytes;
   log.target_file_size_base = kLargeBufferBytes;
+  log.max_write_buffer_number = 4;        // a burst does not wait for one flush
   rocksdb::ColumnFamilyOptions snapshot;  // compressed by its writer
   snapshot.compression = rocksdb::kNoCompression;
   snapshot.write_buffer_size = kLargeBufferBytes;
@@ -179,6 +184,12 @@ Database::Database(std::unique_ptr<rocksdb::DB> db,
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     const std::string& directory, WriteHook hook) {
+  std::error_code error;
+  std::filesystem::create_directory(directory, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot create ", directory, ": ", error.message()));
+  }
   RETURN_IF_ERROR(CheckFamilies(directory));
   auto health = std::make_shared<DatabaseHealth>();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
