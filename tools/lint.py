@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -23,14 +24,6 @@ FORMAT = "clang-format-14"
 TIDY = "clang-tidy-14"
 TIDY_AT_ONCE = 2
 DEV_BUILD = ROOT / "build" / "dev"
-
-
-def output_of(*command):
-    """What a command prints, or None if it fails."""
-    result = subprocess.run(command, cwd=ROOT, check=False,
-                            stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL)
-    return result.stdout.decode() if result.returncode == 0 else None
 
 
 def check_format(fix):
@@ -56,16 +49,16 @@ def find_base():
     """The commit that clang-tidy compares with, or None."""
     asked = os.environ.get("KAFED_LINT_BASE")
     if asked:
-        base = output_of("git", "rev-parse", "--verify", asked + "^{commit}")
+        base = source_tree.git("rev-parse", "--verify", asked + "^{commit}")
         if base is None:
             sys.exit(f"lint: KAFED_LINT_BASE: no commit '{asked}'")
         return base.strip()
-    head = (output_of("git", "rev-parse", "HEAD") or "").strip()
-    base = (output_of("git", "merge-base", "HEAD", "origin/main") or
+    head = (source_tree.git("rev-parse", "HEAD") or "").strip()
+    base = (source_tree.git("merge-base", "HEAD", "origin/main") or
             "").strip()
     if base and base != head:
         return base
-    before = output_of("git", "rev-parse", "--verify", "-q", "HEAD~1")
+    before = source_tree.git("rev-parse", "--verify", "-q", "HEAD~1")
     return before.strip() if before else None
 
 
@@ -76,8 +69,8 @@ def changed_files():
               "reads nothing (use --all)")
         return []
     print(f"lint: clang-tidy reads what differs from {base[:12]}")
-    diff = output_of("git", "diff", "--name-only", "--diff-filter=d", base)
-    fresh = output_of("git", "ls-files", "--others", "--exclude-standard")
+    diff = source_tree.git("diff", "--name-only", "--diff-filter=d", base)
+    fresh = source_tree.git("ls-files", "--others", "--exclude-standard")
     return sorted(set((diff or "").splitlines() + (fresh or "").splitlines()))
 
 
@@ -93,6 +86,15 @@ def prepare_compile_commands():
                               stderr=out).returncode:
                 return f"'{' '.join(command)}' failed, see {log}"
     return None
+
+
+def complaints(output):
+    """clang-tidy's output cut into its single complaints."""
+    output = output.replace(f"{ROOT}/", "")
+    starts = [m.start() for m in
+              re.finditer(r"^\S+:\d+:\d+: (error|warning):", output, re.M)]
+    return [output[a:b].rstrip()
+            for a, b in zip(starts, [*starts[1:], len(output)])]
 
 
 class Tidy:
@@ -122,8 +124,8 @@ class Tidy:
         if result.returncode == 0:
             stamp.touch()
             return []
-        return [result.stdout.decode().strip() or
-                f"{name}: {result.stderr.decode().strip()}"]
+        return (complaints(result.stdout.decode()) or
+                [f"{name}: {result.stderr.decode().strip()}"])
 
 
 def check_tidy(everything):
@@ -142,8 +144,9 @@ def check_tidy(everything):
     names = [name for name in names if name in tidy.sources]
     print(f"lint: clang-tidy on {len(names)} files", flush=True)
     with concurrent.futures.ThreadPoolExecutor(TIDY_AT_ONCE) as pool:
-        return [p for problems in pool.map(tidy.check, names)
-                for p in problems]
+        # What is wrong in a header is found by every file that includes it.
+        return list(dict.fromkeys(
+            p for problems in pool.map(tidy.check, names) for p in problems))
 
 
 def main():

@@ -9,13 +9,21 @@ LAYERS = ("common", "proto", "metastore", "federation", "controller",
           "client", "cli")
 
 
+def git(*arguments):
+    """What a git command prints, or None if it fails."""
+    # A checkout may belong to another user than the one who tests it.
+    result = subprocess.run(
+        ["git", "-c", "safe.directory=*", *arguments], cwd=ROOT, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return result.stdout.decode() if result.returncode == 0 else None
+
+
 def files():
     """Tracked and new files that git does not ignore, as relative paths."""
-    out = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others",
-         "--exclude-standard"],
-        cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    names = {name for name in out.decode().split("\0") if name}
+    out = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if out is None:
+        raise OSError(f"{ROOT}: git cannot list the files; is it a clone?")
+    names = {name for name in out.split("\0") if name}
     return sorted(name for name in names if (ROOT / name).is_file())
 
 
