@@ -88,7 +88,23 @@ absl::Status Apply(const v1::SubClusterRemoved& record, Editor* editor) {
   if (!row) return DoesNotApply("SubClusterRemoved", "no such sub-cluster");
   editor->Erase(Table::kNames, SubClusterName(row->name));
   editor->EraseView(Table::kSubClusters, KeyOf(id));
-  for (const auto& [topic, unused] : editor->image().Topics()) {
+  const Image before = editor->image();
+  before.table(Table::kKafkaTopics)
+      .ForEach([&](std::string_view key, std::string_view value) {
+        const auto kafka_topic = DecodeRow<KafkaTopic>(value);
+        if (kafka_topic.sub_cluster != id) return;
+        DropPartitions(kafka_topic.topic, KafkaTopicId(ByteReader(key).Big32()),
+                       editor);
+        editor->EraseView(Table::kKafkaTopics, key);
+        if (kafka_topic.state == KafkaTopicState::kDoomed) return;
+        auto counters = editor->image().topic_counters(kafka_topic.topic);
+        --counters.kafka_topics;
+        if (kafka_topic.state == KafkaTopicState::kReady) {
+          --counters.kafka_topics_ready;
+        }
+        editor->Put(Table::kTopicCounters, KeyOf(kafka_topic.topic), counters);
+      });
+  for (const auto& [topic, unused] : before.Topics()) {
     editor->Erase(Table::kShares, KeyOf(topic, id));
   }
   return absl::OkStatus();

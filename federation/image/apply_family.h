@@ -47,6 +47,9 @@ absl::Status Apply(const v1::RequestCompleted& record, Editor* editor);
 absl::Status Apply(const v1::OperationProgressed& record, Editor* editor);
 absl::Status Apply(const v1::NodeRegistered& record, Editor* editor);
 
+// Drops a Kafka topic's partitions with the bindings of their keys.
+void DropPartitions(TopicId topic, KafkaTopicId id, Editor* editor);
+
 // A fault in words: "SegmentOpened: partition nca/7 does not exist".
 absl::Status DoesNotApply(std::string_view record, std::string_view why);
 

@@ -12,27 +12,6 @@
 namespace kafed::federation {
 namespace {
 
-// Drops a Kafka topic's partitions with the bindings of their keys.
-void DropPartitions(TopicId topic, KafkaTopicId id, Editor* editor) {
-  const auto slots = editor->image().GetOr<Slots>(Table::kSlots, KeyOf(id));
-  for (const Slots::Slot& slot : slots.slots) {
-    if (slot.partition_plus_1 == 0) continue;
-    const std::string key =
-        KeyOf(topic, PartitionNumber(slot.partition_plus_1 - 1));
-    const auto keys =
-        editor->image().GetOr<PartitionKeys>(Table::kPartitionKeys, key);
-    for (const std::string& bound : keys.keys) {
-      if (editor->image().binding(topic, bound)) {
-        editor->EraseView(Table::kBindings, KeyOf(topic, bound));
-      }
-      editor->Erase(Table::kResources, KeyOf(topic, bound));
-    }
-    editor->Erase(Table::kPartitionKeys, key);
-    editor->EraseView(Table::kPartitions, key);
-  }
-  editor->Erase(Table::kSlots, KeyOf(id));
-}
-
 absl::Status ChangeSegment(std::string_view record, uint32_t topic,
                            uint32_t partition, uint64_t epoch,
                            v1::SegmentState to, uint64_t end_offset,
@@ -55,6 +34,26 @@ absl::Status ChangeSegment(std::string_view record, uint32_t topic,
 }
 
 }  // namespace
+
+void DropPartitions(TopicId topic, KafkaTopicId id, Editor* editor) {
+  const auto slots = editor->image().GetOr<Slots>(Table::kSlots, KeyOf(id));
+  for (const Slots::Slot& slot : slots.slots) {
+    if (slot.partition_plus_1 == 0) continue;
+    const std::string key =
+        KeyOf(topic, PartitionNumber(slot.partition_plus_1 - 1));
+    const auto keys =
+        editor->image().GetOr<PartitionKeys>(Table::kPartitionKeys, key);
+    for (const std::string& bound : keys.keys) {
+      if (editor->image().binding(topic, bound)) {
+        editor->EraseView(Table::kBindings, KeyOf(topic, bound));
+      }
+      editor->Erase(Table::kResources, KeyOf(topic, bound));
+    }
+    editor->Erase(Table::kPartitionKeys, key);
+    editor->EraseView(Table::kPartitions, key);
+  }
+  editor->Erase(Table::kSlots, KeyOf(id));
+}
 
 absl::Status Apply(const v1::LogicalTopicCreated& record, Editor* editor) {
   const TopicId id(record.id());
@@ -201,15 +200,10 @@ absl::Status Apply(const v1::HashRangeAssigned& record, Editor* editor) {
   partition->high = record.high();
   partition->parents.assign(record.parents().begin(), record.parents().end());
   editor->PutView(Table::kPartitions, KeyOf(id, number), *partition);
-  const int shift = static_cast<int>(31 - topic->range_bits);
-  for (uint32_t b = record.low() >> shift; b <= record.high() >> shift; ++b) {
+  for (uint32_t b = BucketOf(record.low(), topic->range_bits);
+       b <= BucketOf(record.high(), topic->range_bits); ++b) {
     auto bucket = image.GetOr<HashBucket>(Table::kHashBuckets, KeyOf(id, b));
-    std::erase_if(bucket.ranges, [&](const HashBucket::Range& range) {
-      return range.low >= record.low() && range.low <= record.high();
-    });
-    bucket.ranges.push_back({record.low(), record.partition()});
-    std::sort(bucket.ranges.begin(), bucket.ranges.end(),
-              [](const auto& a, const auto& b) { return a.low < b.low; });
+    AssignRange(record.low(), record.high(), record.partition(), &bucket);
     editor->Put(Table::kHashBuckets, KeyOf(id, b), bucket);
   }
   return absl::OkStatus();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/murmur2.h"
 #include "common/uuid.h"
 
 namespace kafed::federation {
@@ -20,14 +19,6 @@ std::vector<std::pair<Id, Row>> AllById(const BlockTable& table) {
 }
 
 }  // namespace
-
-const Segment* Partition::Writable() const {
-  if (chain.empty() || !(chain.back().state == v1::SEGMENT_STATE_OPEN ||
-                         chain.back().state == v1::SEGMENT_STATE_CLOSING)) {
-    return nullptr;
-  }
-  return &chain.back();
-}
 
 std::string_view TableName(Table table) {
   static constexpr std::array<std::string_view, kTables> kNames = {
@@ -64,15 +55,10 @@ TopicId Image::FindTopic(std::string_view name) const {
 
 std::optional<PartitionNumber> Image::FindRange(TopicId id, const Topic& topic,
                                                 uint32_t hash) const {
-  const uint32_t bucket = hash >> (31 - topic.range_bits);
-  const auto row = Get<HashBucket>(Table::kHashBuckets, KeyOf(id, bucket));
+  const auto row = Get<HashBucket>(Table::kHashBuckets,
+                                   KeyOf(id, BucketOf(hash, topic.range_bits)));
   if (!row) return std::nullopt;
-  std::optional<PartitionNumber> found;
-  for (const HashBucket::Range& range : row->ranges) {
-    if (range.low > hash) break;
-    found = PartitionNumber(range.partition);
-  }
-  return found;
+  return OwnerOf(*row, hash);
 }
 
 std::vector<std::pair<SubClusterId, SubCluster>> Image::SubClusters() const {

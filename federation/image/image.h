@@ -20,9 +20,9 @@
 
 #include "common/block_table.h"
 #include "common/position.h"
-#include "federation/image/ids.h"
 #include "federation/image/rows.h"
 #include "federation/image/tables.h"
+#include "federation/view/ids.h"
 
 namespace kafed::federation {
 

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "common/position.h"
-#include "federation/image/ids.h"
-#include "federation/image/row_codec.h"
+#include "common/row_codec.h"
+#include "federation/view/chain.h"
+#include "federation/view/ids.h"
 #include "kafed/v1/types.pb.h"
 
 namespace kafed::federation {
@@ -124,21 +125,6 @@ struct Slots {
   }
 };
 
-struct Segment {
-  SubClusterId sub_cluster;
-  KafkaTopicId kafka_topic;
-  uint32_t kafka_partition = 0;
-  Epoch epoch;
-  uint64_t start_offset = 0;
-  uint64_t end_offset = 0;
-  v1::SegmentState state = v1::SEGMENT_STATE_OPEN;
-  template <typename A>
-  void Fields(A& a) {
-    a(sub_cluster, kafka_topic, kafka_partition, epoch, start_offset,
-      end_offset, state);
-  }
-};
-
 struct Partition {
   LogIndex changed_at;
   std::vector<Segment> chain;
@@ -150,7 +136,7 @@ struct Partition {
     a(changed_at, chain, low, high, parents);
   }
   // The newest segment if it is writable, else null.
-  const Segment* Writable() const;
+  const Segment* Writable() const { return WritableOf(chain); }
 };
 
 // Keys bound to a partition.
@@ -191,23 +177,6 @@ struct Share {
   template <typename A>
   void Fields(A& a) {
     a(charge, dead, kafka_topics, with_room);
-  }
-};
-
-// The ranges that begin in one bucket of the hash space, or reach into it.
-struct HashBucket {
-  struct Range {
-    uint32_t low = 0;
-    uint32_t partition = 0;
-    template <typename A>
-    void Fields(A& a) {
-      a(low, partition);
-    }
-  };
-  std::vector<Range> ranges;  // by low
-  template <typename A>
-  void Fields(A& a) {
-    a(ranges);
   }
 };
 

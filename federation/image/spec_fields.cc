@@ -124,26 +124,4 @@ v1::HostSpec SpecOf(const std::string& id, const Host& row) {
   return spec;
 }
 
-v1::Segment SegmentOf(const Segment& segment) {
-  v1::Segment out;
-  out.set_sub_cluster_id(segment.sub_cluster.value());
-  out.set_kafka_topic_id(segment.kafka_topic.value());
-  out.set_kafka_partition(segment.kafka_partition);
-  out.set_epoch(segment.epoch.value());
-  out.set_start_offset(segment.start_offset);
-  out.set_end_offset(segment.end_offset);
-  out.set_state(segment.state);
-  return out;
-}
-
-Segment FieldsOf(const v1::Segment& segment) {
-  return {SubClusterId(segment.sub_cluster_id()),
-          KafkaTopicId(segment.kafka_topic_id()),
-          segment.kafka_partition(),
-          Epoch(segment.epoch()),
-          segment.start_offset(),
-          segment.end_offset(),
-          segment.state()};
-}
-
 }  // namespace kafed::federation

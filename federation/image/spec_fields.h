@@ -20,7 +20,4 @@ v1::HostSpec SpecOf(const std::string& id, const Host& row);
 LimitsFields FieldsOf(const v1::Limits& limits);
 v1::Limits LimitsOf(const LimitsFields& fields);
 
-v1::Segment SegmentOf(const Segment& segment);
-Segment FieldsOf(const v1::Segment& segment);
-
 }  // namespace kafed::federation

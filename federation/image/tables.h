@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "common/bytes.h"
-#include "federation/image/ids.h"
+#include "federation/view/ids.h"
 
 namespace kafed::federation {
 

@@ -25,7 +25,7 @@
 #include "common/log.h"
 #include "common/strong_id.h"
 
-namespace kafed::federation {
+namespace kafed {
 
 class RowEncoder {
  public:
@@ -133,4 +133,4 @@ Row DecodeRow(std::string_view bytes) {
   return row;
 }
 
-}  // namespace kafed::federation
+}  // namespace kafed

@@ -1,0 +1,197 @@
+#include "federation/placement/placer.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "common/status_macros.h"
+#include "federation/placement/lbmrc.h"
+
+namespace kafed::federation {
+namespace {
+
+bool HasZone(const SubCluster& sub_cluster, std::string_view zone) {
+  return std::find(sub_cluster.zones.begin(), sub_cluster.zones.end(), zone) !=
+         sub_cluster.zones.end();
+}
+
+// The emptiest slot that takes `charge` more, the first among equals.
+std::optional<uint32_t> EmptiestSlot(const Slots& slots, uint32_t charge,
+                                     uint32_t limit) {
+  std::optional<uint32_t> best;
+  for (uint32_t i = 0; i < slots.slots.size(); ++i) {
+    const Slots::Slot& slot = slots.slots[i];
+    if (slot.partition_plus_1 == 0 || slot.charge + charge > limit) continue;
+    if (!best || slot.charge < slots.slots[*best].charge) best = i;
+  }
+  return best;
+}
+
+}  // namespace
+
+bool AllowsRegion(const Topic& topic, std::string_view region) {
+  return topic.regions.empty() ||
+         std::find(topic.regions.begin(), topic.regions.end(), region) !=
+             topic.regions.end();
+}
+
+bool Placer::TakesKeys(const SubCluster& sub_cluster) {
+  return sub_cluster.state == v1::SUB_CLUSTER_STATE_PENDING ||
+         sub_cluster.state == v1::SUB_CLUSTER_STATE_ACTIVE;
+}
+
+Placer::Placer(Draft* draft)
+    : draft_(draft), sub_clusters_(draft->image().SubClusters()) {}
+
+const Topic& Placer::TopicRow(TopicId id) {
+  if (cached_topic_id_ != id) {
+    cached_topic_ = *draft_->image().topic(id);
+    cached_topic_id_ = id;
+  }
+  return cached_topic_;
+}
+
+std::vector<Placer::Candidate> Placer::Candidates(const PlacementWish& wish,
+                                                  const Topic& topic) const {
+  std::vector<Candidate> candidates;
+  for (const auto& [id, row] : sub_clusters_) {
+    if (wish.home.valid() ? id != wish.home
+                          : row.region != wish.region || !TakesKeys(row)) {
+      continue;
+    }
+    candidates.push_back({id, &row, EffectiveLimits(topic, row),
+                          draft_->image().share(wish.topic, id),
+                          wish.zone.empty() || HasZone(row, wish.zone)});
+  }
+  return candidates;
+}
+
+absl::StatusOr<PlacementChoice> Placer::Place(const PlacementWish& wish) {
+  const Topic& topic = TopicRow(wish.topic);
+  if (!wish.home.valid() && !AllowsRegion(topic, wish.region)) {
+    return absl::FailedPreconditionError(
+        "region: topic " + topic.name + " is not in region " +
+        std::string(wish.region) + "; its regions are set when it is created");
+  }
+  const std::vector<Candidate> candidates = Candidates(wish, topic);
+  std::vector<LbmrcCandidate> rated;
+  for (const Candidate& each : candidates) {
+    const uint64_t capacity = Capacity(each.limits);
+    const uint32_t need = wish.exclusive ? each.limits.keys_per_partition : 1;
+    // Residual relative to limit x weight: equal weights fill evenly.
+    const double quota =
+        static_cast<double>(capacity) * std::max(1u, each.row->weight);
+    const double used = static_cast<double>(each.share.charge);
+    const ServiceLoad load{1, used / std::max(quota, 1.0), 1, 1};
+    const bool room = !each.share.with_room.empty() ||
+                      each.share.kafka_topics < each.limits.topics;
+    rated.push_back({each.local, room && each.share.charge + need <= capacity,
+                     Residual({&load, 1})});
+  }
+  // A candidate may turn out to have no empty partition for an exclusive key.
+  while (const auto choice = ChooseLbmrc(rated)) {
+    auto placed = PlaceOn(candidates[*choice], wish);
+    if (placed.ok()) {
+      placed->reason.set_candidates(static_cast<uint32_t>(candidates.size()));
+      placed->reason.set_spilled(!candidates[*choice].local);
+      return placed;
+    }
+    rated[*choice].eligible = false;
+  }
+  return NoRoom(wish, topic, candidates);
+}
+
+absl::StatusOr<PlacementChoice> Placer::PlaceOn(const Candidate& candidate,
+                                                const PlacementWish& wish) {
+  const uint32_t limit = candidate.limits.keys_per_partition;
+  const uint32_t charge = wish.exclusive ? limit : 1;
+  PlacementChoice choice;
+  choice.sub_cluster = candidate.id;
+  choice.reason.set_used(candidate.share.charge);
+  choice.reason.set_limit(Capacity(candidate.limits));
+  choice.reason.set_weight(candidate.row->weight);
+  const auto take = [&](KafkaTopicId id) {
+    const auto slots = draft_->image().GetOr<Slots>(Table::kSlots, KeyOf(id));
+    const auto slot = EmptiestSlot(slots, charge, limit);
+    if (!slot) return false;
+    choice.partition = PartitionNumber(slots.slots[*slot].partition_plus_1 - 1);
+    choice.reason.set_partition_keys(slots.slots[*slot].charge);
+    return true;
+  };
+  for (const KafkaTopicId id : candidate.share.with_room) {
+    if (take(id)) return choice;
+  }
+  if (candidate.share.kafka_topics >= candidate.limits.topics) {
+    return absl::ResourceExhaustedError("no Kafka topic has room");
+  }
+  take(OpenKafkaTopic(wish.topic, candidate.id));
+  return choice;
+}
+
+KafkaTopicId Placer::OpenKafkaTopic(TopicId topic, SubClusterId sub_cluster,
+                                    uint32_t partitions) {
+  const Image& image = draft_->image();
+  const TopicCounters counters = image.topic_counters(topic);
+  const KafkaTopicId id(image.counters().next_kafka_topic);
+  if (partitions == 0) {
+    partitions =
+        EffectiveLimits(*image.topic(topic), *image.sub_cluster(sub_cluster))
+            .partitions_per_topic;
+  }
+  v1::Record record;
+  v1::KafkaTopicPlanned& planned = *record.mutable_kafka_topic_planned();
+  planned.set_id(id.value());
+  planned.set_topic_id(topic.value());
+  planned.set_sub_cluster_id(sub_cluster.value());
+  planned.set_number(counters.next_kafka_topic);
+  planned.set_partitions(partitions);
+  planned.set_first_partition(counters.next_partition);
+  planned.set_epoch(FirstEpoch(image.head().incarnation.counter).value());
+  draft_->Add(std::move(record));
+  return id;
+}
+
+uint64_t FreeKeys(const Image& image, TopicId topic_id,
+                  std::string_view region) {
+  const auto topic = image.topic(topic_id);
+  if (!topic) return 0;
+  uint64_t free = 0;
+  for (const auto& [id, row] : image.SubClusters()) {
+    if (row.region != region || !Placer::TakesKeys(row)) continue;
+    const uint64_t capacity = Capacity(EffectiveLimits(*topic, row));
+    const uint64_t used = image.share(topic_id, id).charge;
+    free += capacity > used ? capacity - used : 0;
+  }
+  return free;
+}
+
+absl::Status Placer::NoRoom(const PlacementWish& wish, const Topic& topic,
+                            const std::vector<Candidate>& candidates) const {
+  if (candidates.empty()) {
+    return absl::FailedPreconditionError(
+        "region: no sub-cluster in region " + std::string(wish.region) +
+        " takes keys; add one with `kafedctl cluster add --region " +
+        std::string(wish.region) + "`, or see `kafedctl cluster list`");
+  }
+  uint64_t used = 0;
+  uint64_t capacity = 0;
+  std::string limits;
+  for (const Candidate& each : candidates) {
+    used += each.share.charge;
+    capacity += Capacity(each.limits);
+    limits += (limits.empty() ? "" : ", ") + each.row->name + " " +
+              std::to_string(each.share.charge) + " of " +
+              std::to_string(each.limits.topics) + "x" +
+              std::to_string(each.limits.partitions_per_topic) + "x" +
+              std::to_string(each.limits.keys_per_partition);
+  }
+  return absl::ResourceExhaustedError(
+      "topic " + topic.name + ": region " +
+      std::string(wish.home.valid()
+                      ? std::string_view(candidates[0].row->region)
+                      : wish.region) +
+      " is full: " + std::to_string(used) + " of " + std::to_string(capacity) +
+      " keys (topics x partitions x keys: " + limits +
+      "); room for 1 more is missing; add a sub-cluster or raise its limits");
+}
+
+}  // namespace kafed::federation

@@ -1,0 +1,103 @@
+#include <algorithm>
+
+#include "common/status_macros.h"
+#include "federation/image/limits.h"
+#include "federation/image/spec_fields.h"
+#include "federation/plan/planners.h"
+#include "federation/plan/validate.h"
+
+namespace kafed::federation {
+namespace {
+
+absl::StatusOr<SubClusterId> Find(const Draft& draft, const std::string& name) {
+  const SubClusterId id = draft.image().FindSubCluster(name);
+  if (id.valid()) return id;
+  std::string known;
+  for (const auto& [unused, row] : draft.image().SubClusters()) {
+    known += (known.empty() ? "" : ", ") + row.name;
+  }
+  return absl::NotFoundError(
+      "name: no sub-cluster is called '" + name +
+      "'; there are: " + (known.empty() ? "none" : known));
+}
+
+}  // namespace
+
+v1::MutationResponse Answer(const Draft& draft, std::string summary) {
+  v1::MutationResponse response;
+  *response.mutable_position() = draft.position_proto();
+  response.set_summary(std::move(summary));
+  return response;
+}
+
+absl::StatusOr<v1::MutationResponse> PlanAddSubCluster(
+    const v1::AddSubClusterRequest& request, Draft* draft) {
+  const v1::SubClusterSpec& spec = request.spec();
+  RETURN_IF_ERROR(ValidateSubCluster(spec));
+  for (const auto& [id, row] : draft->image().SubClusters()) {
+    if (row.name == spec.name()) {
+      return absl::AlreadyExistsError("name: sub-cluster " + spec.name() +
+                                      " exists already; choose another name "
+                                      "or use `kafedctl cluster update`");
+    }
+    if (!spec.kafka_cluster_id().empty() &&
+        row.kafka_cluster_id == spec.kafka_cluster_id()) {
+      return absl::AlreadyExistsError(
+          "kafka_cluster_id: Kafka cluster " + spec.kafka_cluster_id() +
+          " is registered as " + row.name + " already");
+    }
+  }
+  v1::Record record;
+  record.mutable_sub_cluster_added()->set_id(
+      draft->image().counters().next_sub_cluster);
+  *record.mutable_sub_cluster_added()->mutable_spec() = spec;
+  draft->Add(std::move(record));
+  return Answer(*draft, "sub-cluster " + spec.name() + " added, pending");
+}
+
+absl::StatusOr<v1::MutationResponse> PlanUpdateSubCluster(
+    const v1::UpdateSubClusterRequest& request, Draft* draft) {
+  ASSIGN_OR_RETURN(const SubClusterId id, Find(*draft, request.name()));
+  v1::SubClusterSpec spec = SpecOf(*draft->image().sub_cluster(id));
+  if (request.has_bootstrap_servers()) {
+    spec.set_bootstrap_servers(request.bootstrap_servers());
+  }
+  if (request.has_weight()) spec.set_weight(request.weight());
+  if (request.has_connection_budget()) {
+    spec.set_connection_budget(request.connection_budget());
+  }
+  if (request.has_security_ref()) {
+    spec.set_security_ref(request.security_ref());
+  }
+  if (request.has_profile()) *spec.mutable_profile() = request.profile();
+  if (!request.zones().empty()) *spec.mutable_zones() = request.zones();
+  RETURN_IF_ERROR(ValidateSubCluster(spec));
+  v1::Record record;
+  record.mutable_sub_cluster_updated()->set_id(id.value());
+  *record.mutable_sub_cluster_updated()->mutable_spec() = spec;
+  draft->Add(std::move(record));
+  return Answer(*draft, "sub-cluster " + request.name() + " updated");
+}
+
+absl::StatusOr<v1::MutationResponse> PlanRemoveSubCluster(
+    const v1::RemoveSubClusterRequest& request, Draft* draft) {
+  ASSIGN_OR_RETURN(const SubClusterId id, Find(*draft, request.name()));
+  for (const auto& [topic_id, topic] : draft->image().Topics()) {
+    const Share share = draft->image().share(topic_id, id);
+    const bool hashed = topic.kind == v1::TOPIC_KIND_HASHED;
+    if (share.charge != 0 || (hashed && share.kafka_topics != 0)) {
+      return absl::FailedPreconditionError(
+          "name: sub-cluster " + request.name() + " holds " +
+          (hashed ? "partitions" : std::to_string(share.charge) + " keys") +
+          " of topic " + topic.name +
+          "; delete the topic or remove the keys first");
+    }
+  }
+  // Empty Kafka topics made ahead of need go with it: nobody was routed there.
+  v1::Record record;
+  record.mutable_sub_cluster_removed()->set_id(id.value());
+  draft->Add(std::move(record));
+  return Answer(*draft, "sub-cluster " + request.name() + " removed");
+}
+
+}  // namespace kafed::federation

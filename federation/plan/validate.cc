@@ -1,0 +1,272 @@
+#include "federation/plan/validate.h"
+
+#include <cmath>
+#include <string>
+
+#include "common/status_macros.h"
+
+namespace kafed::federation {
+namespace {
+
+bool IsNameByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+absl::Status Bad(std::string_view field, std::string_view why) {
+  return absl::InvalidArgumentError(std::string(field) + ": " +
+                                    std::string(why));
+}
+
+std::string Quote(std::string_view text) {
+  std::string shown(text.substr(0, 40));
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return "'" + shown + (text.size() > 40 ? "...'" : "'");
+}
+
+// Length of the UTF-8 sequence at the front, 0 if it is broken.
+size_t Utf8Length(std::string_view text) {
+  const auto first = static_cast<uint8_t>(text[0]);
+  const size_t length = first < 0x80           ? 1
+                        : (first >> 5) == 0x6  ? 2
+                        : (first >> 4) == 0xe  ? 3
+                        : (first >> 3) == 0x1e ? 4
+                                               : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((static_cast<uint8_t>(text[i]) & 0xc0) != 0x80) return 0;
+  }
+  return length;
+}
+
+absl::Status ValidateText(std::string_view field, std::string_view text,
+                          size_t max_bytes) {
+  if (text.size() > max_bytes) {
+    return Bad(field, "has " + std::to_string(text.size()) +
+                          " bytes, at most " + std::to_string(max_bytes) +
+                          " are allowed");
+  }
+  for (size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    const size_t length = Utf8Length(text.substr(i));
+    if (byte < 0x20 || byte == 0x7f || length == 0) {
+      return Bad(field, Quote(text) +
+                            " holds a control character or broken UTF-8 at "
+                            "byte " +
+                            std::to_string(i + 1));
+    }
+    i += length;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ValidateName(std::string_view field, std::string_view name) {
+  if (name.empty()) {
+    return Bad(field, "is empty; expected letters, digits, '-' or '_'");
+  }
+  if (name.size() > kMaxNameBytes) {
+    return Bad(field, "has " + std::to_string(name.size()) +
+                          " characters, at most " +
+                          std::to_string(kMaxNameBytes) + " are allowed");
+  }
+  for (const char c : name) {
+    if (!IsNameByte(c)) {
+      return Bad(field, Quote(name) +
+                            " holds a character other than letters, digits, "
+                            "'-' and '_'");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateId(std::string_view field, std::string_view id) {
+  if (id.empty()) return Bad(field, "is empty; expected an id");
+  RETURN_IF_ERROR(ValidateText(field, id, kMaxIdBytes));
+  for (const char c : id) {
+    if (c == ' ' || c == '/') {
+      return Bad(field, Quote(id) + " holds a blank or '/'");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateHost(const v1::HostSpec& host) {
+  RETURN_IF_ERROR(ValidateId("host.id", host.id()));
+  const std::string where = "host " + Quote(host.id()) + ": ";
+  if (host.region().empty()) {
+    return Bad("host.region",
+               "host " + Quote(host.id()) +
+                   " has none; give it in the file or with --region");
+  }
+  RETURN_IF_ERROR(Annotate(ValidateName("region", host.region()), where));
+  if (!host.zone().empty()) {
+    RETURN_IF_ERROR(Annotate(ValidateName("zone", host.zone()), where));
+  }
+  if (host.labels().size() > kMaxLabels) {
+    return Bad("host.labels",
+               where + "has " + std::to_string(host.labels().size()) +
+                   ", at most " + std::to_string(kMaxLabels) + " are allowed");
+  }
+  for (const auto& [name, value] : host.labels()) {
+    if (name.empty()) return Bad("host.labels", where + "a name is empty");
+    RETURN_IF_ERROR(
+        Annotate(ValidateText("label name", name, kMaxLabelBytes), where));
+    RETURN_IF_ERROR(
+        Annotate(ValidateText("label " + name, value, kMaxLabelBytes), where));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLimits(std::string_view field, const v1::Limits& limits) {
+  const auto check = [&](std::string_view name, uint32_t value, uint32_t most) {
+    if (value <= most) return absl::OkStatus();
+    return Bad(
+        std::string(field) + "." + std::string(name),
+        std::to_string(value) + " is over the maximum " + std::to_string(most));
+  };
+  RETURN_IF_ERROR(check("topics", limits.topics(), 100'000));
+  RETURN_IF_ERROR(
+      check("partitions_per_topic", limits.partitions_per_topic(), 10'000));
+  RETURN_IF_ERROR(
+      check("keys_per_partition", limits.keys_per_partition(), 1'000'000));
+  if (limits.failover_permille() != 0 && limits.failover_permille() < 1000) {
+    return Bad(std::string(field) + ".failover_permille",
+               std::to_string(limits.failover_permille()) +
+                   " is below the normal limit; expected 1000 or more");
+  }
+  return check("failover_permille", limits.failover_permille(), 100'000);
+}
+
+absl::Status ValidateBootstrapServers(std::string_view field,
+                                      std::string_view servers) {
+  RETURN_IF_ERROR(ValidateText(field, servers, 1024));
+  size_t begin = 0;
+  while (begin <= servers.size()) {
+    const size_t end = std::min(servers.find(',', begin), servers.size());
+    const std::string_view server = servers.substr(begin, end - begin);
+    const size_t colon = server.rfind(':');
+    uint32_t port = 0;
+    bool digits = colon != std::string_view::npos && colon > 0 &&
+                  colon + 1 < server.size() && server.size() - colon <= 6;
+    for (size_t i = colon + 1; digits && i < server.size(); ++i) {
+      digits = server[i] >= '0' && server[i] <= '9';
+      port = port * 10 + static_cast<uint32_t>(server[i] - '0');
+    }
+    if (!digits || port == 0 || port > 65535 ||
+        server.find(' ') != std::string_view::npos) {
+      return Bad(field, Quote(server) +
+                            " is not HOST:PORT; expected a list such as "
+                            "kafka-1:9092,kafka-2:9092");
+    }
+    begin = end + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateSubCluster(const v1::SubClusterSpec& spec) {
+  RETURN_IF_ERROR(ValidateName("name", spec.name()));
+  RETURN_IF_ERROR(ValidateName("region", spec.region()));
+  if (spec.zones().empty()) {
+    return Bad("zones", "is empty; expected at least one zone");
+  }
+  for (int i = 0; i < spec.zones_size(); ++i) {
+    RETURN_IF_ERROR(ValidateName("zones", spec.zones(i)));
+    for (int j = 0; j < i; ++j) {
+      if (spec.zones(i) == spec.zones(j)) {
+        return Bad("zones", Quote(spec.zones(i)) + " is named twice");
+      }
+    }
+  }
+  RETURN_IF_ERROR(
+      ValidateBootstrapServers("bootstrap_servers", spec.bootstrap_servers()));
+  RETURN_IF_ERROR(
+      ValidateText("kafka_cluster_id", spec.kafka_cluster_id(), kMaxIdBytes));
+  RETURN_IF_ERROR(ValidateLimits("profile", spec.profile()));
+  if (spec.weight() > 1'000'000) {
+    return Bad("weight",
+               std::to_string(spec.weight()) + " is over the maximum 1000000");
+  }
+  if (!spec.security_ref().empty()) {
+    RETURN_IF_ERROR(ValidateName("security_ref", spec.security_ref()));
+  }
+  if (!spec.admin().empty() && spec.admin().rfind("embedded:/", 0) != 0) {
+    return Bad("admin", Quote(spec.admin()) +
+                            " is not known; expected nothing (Kafka's admin "
+                            "API) or embedded:/PATH");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateTopic(const v1::TopicSpec& spec) {
+  RETURN_IF_ERROR(ValidateName("name", spec.name()));
+  if (spec.kind() < v1::TOPIC_KIND_UNICAST ||
+      spec.kind() > v1::TOPIC_KIND_HASHED) {
+    return Bad("kind",
+               "is missing; expected unicast, multicast, resource or hashed");
+  }
+  for (const std::string& region : spec.regions()) {
+    RETURN_IF_ERROR(ValidateName("regions", region));
+  }
+  RETURN_IF_ERROR(ValidateLimits("limits", spec.limits()));
+  const bool hashed = spec.kind() == v1::TOPIC_KIND_HASHED;
+  if (spec.partitions() != 0 && !hashed) {
+    return Bad("partitions",
+               "only hashed topics are created with a number of partitions; "
+               "others get theirs as keys are bound");
+  }
+  if (spec.partitions() > 100'000) {
+    return Bad("partitions", std::to_string(spec.partitions()) +
+                                 " is over the maximum 100000");
+  }
+  if (spec.replication() > 16) {
+    return Bad("replication",
+               std::to_string(spec.replication()) + " is over the maximum 16");
+  }
+  if (spec.lease_ttl_ms() != 0 &&
+      (spec.lease_ttl_ms() < 100 || spec.lease_ttl_ms() > 900'000)) {
+    return Bad("lease_ttl_ms", std::to_string(spec.lease_ttl_ms()) +
+                                   " is outside 100 to 900000");
+  }
+  if (spec.retention_ms() != 0 && spec.retention_ms() < 60'000) {
+    return Bad("retention_ms", std::to_string(spec.retention_ms()) +
+                                   " is below the minimum 60000");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateInstance(const v1::InstanceSpec& spec) {
+  RETURN_IF_ERROR(ValidateId("id", spec.id()));
+  RETURN_IF_ERROR(ValidateName("region", spec.region()));
+  if (!spec.zone().empty()) RETURN_IF_ERROR(ValidateName("zone", spec.zone()));
+  if (spec.quotas().empty()) {
+    return Bad("quotas", "is empty; expected at least one SERVICE=QUOTA");
+  }
+  for (const v1::Quota& quota : spec.quotas()) {
+    RETURN_IF_ERROR(ValidateName("quotas.service", quota.service()));
+    const bool finite = std::isfinite(quota.quota()) &&
+                        std::isfinite(quota.cost()) &&
+                        std::isfinite(quota.frequency());
+    if (!finite || quota.quota() <= 0 || quota.cost() < 0 ||
+        quota.frequency() < 0) {
+      return Bad("quotas." + quota.service(),
+                 "quota must be above 0, cost and frequency 0 or more");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Key> ParseKey(std::string_view key) {
+  const size_t slash = key.find('/');
+  if (slash == std::string_view::npos || slash == 0) {
+    return absl::InvalidArgumentError(
+        "key: " + Quote(key) +
+        " has no topic; expected TOPIC/ID, such as nca/host-17");
+  }
+  return Key{key.substr(0, slash), key.substr(slash + 1)};
+}
+
+}  // namespace kafed::federation
