@@ -1,0 +1,99 @@
+// LeaseTable: who may still be using which routes, and for how long.
+//
+// Soft state of a node, beside the sessions recorded in the image. Each grant
+// says "routes at this position may be used until then"; the end is counted
+// from the node's clock when it was given, the client counts from when it
+// asked, so the client's end is never later. A fence at position P is complete
+// when nobody can use a route older than P: every session acknowledged P, or
+// its grants at older positions are over; and the same for unary answers.
+//
+// After a start, what former processes granted is unknown: every recorded
+// session, and the unary callers, count as having been granted a lease at the
+// moment of the start.
+//
+// Thread-safe; no gRPC in it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "common/clock.h"
+#include "common/position.h"
+#include "federation/image/image.h"
+
+namespace kafed::controller {
+
+struct LeaseOptions {
+  milliseconds session_ttl{15 * 60 * 1000};
+  milliseconds multicast_ttl{10'000};
+};
+
+struct SessionLease {
+  uint64_t session_id = 0;
+  Position acknowledged;
+  milliseconds remaining{0};  // of its longest grant
+  bool connected = false;
+};
+
+class LeaseTable {
+ public:
+  LeaseTable(const LeaseOptions& options, const Clock* clock,
+             const federation::Image& image);
+
+  const LeaseOptions& options() const { return options_; }
+
+  void Connected(uint64_t session_id);
+  void Disconnected(uint64_t session_id);
+  void Forget(uint64_t session_id);
+
+  // The session's view is at `position` or after, from now on.
+  void Acknowledge(uint64_t session_id, Position position);
+  // The session is about to be sent a lease for routes at `position`.
+  void Grant(uint64_t session_id, Position position);
+  // A unary answer is about to be given, usable for `ttl`. Call before reading
+  // the image it is made from.
+  void GrantUnary(milliseconds ttl);
+  // Keeps the counts that a session reported last, for its expiry.
+  void KeepCounts(uint64_t session_id, std::vector<v1::SegmentCount> counts);
+  std::vector<v1::SegmentCount> LastCounts(uint64_t session_id) const;
+
+  struct Fence {
+    // Sessions that may still use older multicast routes.
+    std::vector<uint64_t> sessions;
+    // Time until it is complete at the latest, if nobody acknowledges.
+    milliseconds remaining{0};
+    bool complete() const { return sessions.empty() && remaining.count() == 0; }
+  };
+  // The fence of multicast routes at `position`, planned at `committed_at`
+  // (Steady): unary answers given after that show the new routes.
+  Fence MulticastFence(Position position, milliseconds committed_at) const;
+
+  // Sessions that are not connected and whose leases are all over.
+  std::vector<uint64_t> Expired() const;
+  std::vector<SessionLease> List() const;
+
+ private:
+  struct Held {
+    Position position;
+    milliseconds session_end;
+    milliseconds multicast_end;
+  };
+  struct Entry {
+    Position acknowledged;
+    std::deque<Held> grants;  // of positions not yet superseded
+    milliseconds last_heard{0};
+    int connections = 0;
+    std::vector<v1::SegmentCount> counts;
+  };
+  const LeaseOptions options_;
+  const Clock& clock_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  milliseconds unary_end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace kafed::controller

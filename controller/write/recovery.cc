@@ -1,0 +1,92 @@
+#include "controller/write/recovery.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "common/uuid.h"
+#include "federation/image/apply.h"
+#include "federation/image/entry_codec.h"
+#include "federation/image/image_io.h"
+#include "federation/plan/draft.h"
+
+namespace kafed::controller {
+namespace {
+constexpr size_t kReadBytes = 4 << 20;
+}  // namespace
+
+absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
+                    std::vector<federation::ChangedRow>* changes) {
+  while (true) {
+    const LogIndex from = Next(image->head().index);
+    ASSIGN_OR_RETURN(const LogIndex tail, log->Tail());
+    if (tail < from) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const auto entries, log->Read(from, kReadBytes));
+    for (const metastore::LogEntry& stored : entries) {
+      const std::string where =
+          "log entry " + std::to_string(stored.index.value());
+      const auto entry = federation::DecodeEntry(stored.payload);
+      if (!entry.ok()) return Annotate(entry.status(), where);
+      RETURN_IF_ERROR(
+          Annotate(federation::ApplyEntry(*entry, image, changes), where));
+    }
+  }
+}
+
+absl::StatusOr<federation::Image> Recover(metastore::SharedLog* log,
+                                          metastore::SnapshotStore* snapshots) {
+  federation::Image image;
+  for (const metastore::StoredSnapshot& stored : snapshots->List()) {
+    if (stored.kind != SnapshotKind::kImage) continue;
+    auto reader = snapshots->Open(stored.position);
+    absl::StatusOr<federation::Image> loaded =
+        reader.ok() ? federation::LoadImage(reader->get())
+                    : absl::StatusOr<federation::Image>(reader.status());
+    if (loaded.ok()) {
+      image = *std::move(loaded);
+      break;
+    }
+    LogWarning("snapshot can't be used",
+               {{"index", stored.position.index.value()},
+                {"why", loaded.status()}});
+  }
+  RETURN_IF_ERROR(Annotate(Replay(log, &image, nullptr), "recovery"));
+  return image;
+}
+
+absl::Status BeginIncarnation(metastore::SharedLog* log, uint64_t node_id,
+                              uint64_t now_ms, const std::string& version,
+                              federation::Image* image) {
+  v1::EntryHeader header;
+  header.set_entry_id(std::string(AsBytes(RandomBytes16())));
+  header.set_writer_node_id(node_id);
+  header.mutable_position()->set_incarnation(1);
+  header.mutable_position()->set_nonce(RandomNumber64());
+  header.mutable_position()->set_index(1);
+  header.set_feature_level(federation::kFeatureLevel);
+  header.set_time_ms(now_ms);
+  federation::Draft draft(*image, header);
+  v1::Record began;
+  began.mutable_incarnation_began()->set_reason("new");
+  draft.Add(std::move(began));
+  v1::Record level;
+  level.mutable_feature_level_raised()->set_level(federation::kFeatureLevel);
+  draft.Add(std::move(level));
+  v1::Record node;
+  node.mutable_node_registered()->set_node_id(node_id);
+  node.mutable_node_registered()->set_feature_level(federation::kFeatureLevel);
+  node.mutable_node_registered()->set_version(version);
+  draft.Add(std::move(node));
+  metastore::LogEntry entry;
+  std::copy(header.entry_id().begin(), header.entry_id().end(),
+            entry.id.begin());
+  entry.payload = federation::EncodeEntry(draft.entry());
+  const auto outcome = log->AppendAt(LogIndex(1), entry);
+  if (!outcome.ok()) {
+    return Annotate(outcome.detail, "the first entry of the log");
+  }
+  *image = draft.image();
+  return absl::OkStatus();
+}
+
+}  // namespace kafed::controller

@@ -1,0 +1,30 @@
+// How a node gets its image back: newest snapshot, then the entries after it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "federation/image/editor.h"
+#include "federation/image/image.h"
+#include "metastore/log/shared_log.h"
+#include "metastore/log/snapshot_store.h"
+
+namespace kafed::controller {
+
+// Applies the entries after the image's position, up to the tail. An entry
+// that does not decode or apply is an error that names it: a fault.
+absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
+                    std::vector<federation::ChangedRow>* changes);
+
+// The image at the tail. A snapshot that can't be read is left out with a
+// warning, as the older one and the log may do.
+absl::StatusOr<federation::Image> Recover(metastore::SharedLog* log,
+                                          metastore::SnapshotStore* snapshots);
+
+// Appends the first entry of a new log.
+absl::Status BeginIncarnation(metastore::SharedLog* log, uint64_t node_id,
+                              uint64_t now_ms, const std::string& version,
+                              federation::Image* image);
+
+}  // namespace kafed::controller
