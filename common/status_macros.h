@@ -16,14 +16,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names and declarations
 #define KAFED_CONCAT_INNER(a, b) a##b
 #define KAFED_CONCAT(a, b) KAFED_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                                         \
-  do {                                                                \
-    if (::absl::Status kafed_status_ = (expr); !kafed_status_.ok()) { \
-      return kafed_status_;                                           \
-    }                                                                 \
+#define RETURN_IF_ERROR(expr) \
+  RETURN_IF_ERROR_INNER(KAFED_CONCAT(kafed_status_, __LINE__), expr)
+#define RETURN_IF_ERROR_INNER(tmp, expr)                   \
+  do {                                                     \
+    if (::absl::Status tmp = (expr); !tmp.ok()) return tmp; \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr) \
@@ -32,6 +33,7 @@
   auto tmp = (expr);                           \
   if (!tmp.ok()) return tmp.status();          \
   lhs = *std::move(tmp)
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace kafed {
 

@@ -26,9 +26,9 @@ namespace kafed::controller {
 
 struct KafkaTopicDescription {
   uint32_t partitions = 0;
-  uint32_t replication = 0;        // of the partition that has fewest replicas
-  uint32_t without_leader = 0;     // partitions that take no writes now
-  uint32_t under_replicated = 0;   // partitions with fewer in-sync replicas
+  uint32_t replication = 0;       // of the partition that has fewest replicas
+  uint32_t without_leader = 0;    // partitions that take no writes now
+  uint32_t under_replicated = 0;  // partitions with fewer in-sync replicas
 };
 
 struct KafkaClusterDescription {
@@ -72,7 +72,8 @@ class KafkaCluster {
       std::span<const std::string> names, milliseconds timeout) = 0;
 
   // Settings of topics by name; a topic that can't be read is left out.
-  using TopicConfigs = std::map<std::string, std::map<std::string, std::string>>;
+  using TopicConfigs =
+      std::map<std::string, std::map<std::string, std::string>>;
   virtual absl::StatusOr<TopicConfigs> DescribeConfigs(
       std::span<const std::string> names, milliseconds timeout) = 0;
 

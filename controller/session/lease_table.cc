@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/time.h"
+
 namespace kafed::controller {
 
 using federation::Table;
@@ -41,6 +43,7 @@ void LeaseTable::Disconnected(uint64_t session_id) {
 void LeaseTable::Forget(uint64_t session_id) {
   absl::MutexLock lock(&mutex_);
   entries_.erase(session_id);
+  ++changes_;
 }
 
 void LeaseTable::Acknowledge(uint64_t session_id, Position position) {
@@ -48,6 +51,7 @@ void LeaseTable::Acknowledge(uint64_t session_id, Position position) {
   Entry& entry = entries_[session_id];
   entry.last_heard = clock_.Steady();
   entry.acknowledged = std::max(entry.acknowledged, position);
+  ++changes_;
   // Its view never goes back: grants of older positions bind nobody.
   while (!entry.grants.empty() &&
          entry.grants.front().position < entry.acknowledged &&
@@ -92,9 +96,41 @@ std::vector<v1::SegmentCount> LeaseTable::LastCounts(
 
 LeaseTable::Fence LeaseTable::MulticastFence(Position position,
                                              milliseconds committed_at) const {
+  absl::MutexLock lock(&mutex_);
+  return FenceLocked(position, committed_at);
+}
+
+LeaseTable::Fence LeaseTable::AwaitMulticastFence(
+    Position position, milliseconds committed_at, milliseconds timeout,
+    std::vector<uint64_t>* waited_for) const {
+  const milliseconds deadline = clock_.Steady() + timeout;
+  absl::MutexLock lock(&mutex_);
+  while (true) {
+    const Fence fence = FenceLocked(position, committed_at);
+    waited_for->insert(waited_for->end(), fence.sessions.begin(),
+                       fence.sessions.end());
+    const milliseconds left = deadline - clock_.Steady();
+    if (fence.complete() || left.count() <= 0) {
+      std::sort(waited_for->begin(), waited_for->end());
+      waited_for->erase(std::unique(waited_for->begin(), waited_for->end()),
+                        waited_for->end());
+      return fence;
+    }
+    const uint64_t seen = changes_;
+    const auto changed = [&] {
+      mutex_.AssertReaderHeld();
+      return changes_ != seen;
+    };
+    mutex_.AwaitWithTimeout(
+        absl::Condition(&changed),
+        absl::Milliseconds(std::min(left, fence.remaining).count() + 1));
+  }
+}
+
+LeaseTable::Fence LeaseTable::FenceLocked(Position position,
+                                          milliseconds committed_at) const {
   const milliseconds now = clock_.Steady();
   Fence fence;
-  absl::MutexLock lock(&mutex_);
   for (const auto& [id, entry] : entries_) {
     if (entry.acknowledged >= position) continue;
     milliseconds end{0};

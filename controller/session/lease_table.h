@@ -72,6 +72,12 @@ class LeaseTable {
   // (Steady): unary answers given after that show the new routes.
   Fence MulticastFence(Position position, milliseconds committed_at) const;
 
+  // Waits until the fence is complete or `timeout` has passed; returns the last
+  // look. `waited_for` collects every session seen in between.
+  Fence AwaitMulticastFence(Position position, milliseconds committed_at,
+                            milliseconds timeout,
+                            std::vector<uint64_t>* waited_for) const;
+
   // Sessions that are not connected and whose leases are all over.
   std::vector<uint64_t> Expired() const;
   std::vector<SessionLease> List() const;
@@ -89,10 +95,15 @@ class LeaseTable {
     int connections = 0;
     std::vector<v1::SegmentCount> counts;
   };
+  Fence FenceLocked(Position position, milliseconds committed_at) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const LeaseOptions options_;
   const Clock& clock_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  // Raised by everything that may complete a fence.
+  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   milliseconds unary_end_ ABSL_GUARDED_BY(mutex_);
 };
 

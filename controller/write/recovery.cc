@@ -46,9 +46,9 @@ absl::StatusOr<federation::Image> Recover(metastore::SharedLog* log,
       image = *std::move(loaded);
       break;
     }
-    LogWarning("snapshot can't be used",
-               {{"index", stored.position.index.value()},
-                {"why", loaded.status()}});
+    LogWarning(
+        "snapshot can't be used",
+        {{"index", stored.position.index.value()}, {"why", loaded.status()}});
   }
   RETURN_IF_ERROR(Annotate(Replay(log, &image, nullptr), "recovery"));
   return image;

@@ -37,9 +37,9 @@ absl::StatusOr<std::shared_ptr<const federation::Image>> Replica::WaitFor(
   };
   if (!mutex_.AwaitWithTimeout(absl::Condition(&there),
                                absl::Milliseconds(timeout.count()))) {
-    return absl::DeadlineExceededError(
-        "min_position: this node is at " + ToString(image_->position()) +
-        ", asked for " + ToString(position));
+    return absl::DeadlineExceededError("min_position: this node is at " +
+                                       ToString(image_->position()) +
+                                       ", asked for " + ToString(position));
   }
   return image_;
 }

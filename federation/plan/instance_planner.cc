@@ -99,6 +99,22 @@ void PlanOwner(const std::string& vpc_id, const LoadReports& reports,
   if (!owner.empty()) ChangeOwner(vpc_id, owner, draft);
 }
 
+void PlanOrphans(const std::string& region, const LoadReports& reports,
+                 Draft* draft) {
+  constexpr size_t kMaxOrphans = 2'000;
+  std::vector<std::string> orphans;
+  draft->image()
+      .table(Table::kVpcs)
+      .ForEach([&](std::string_view key, std::string_view value) {
+        if (orphans.size() >= kMaxOrphans) return;
+        const auto vpc = DecodeRow<Vpc>(value);
+        if (vpc.owner.empty() && vpc.region == region)
+          orphans.emplace_back(key);
+      });
+  std::sort(orphans.begin(), orphans.end());
+  for (const std::string& vpc : orphans) PlanOwner(vpc, reports, draft);
+}
+
 std::vector<std::string> PlanRelieve(const std::string& instance,
                                      std::span<const std::string> vpcs,
                                      const LoadReports& reports, Draft* draft) {

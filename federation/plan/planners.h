@@ -99,6 +99,9 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveInstance(
 // Gives an unowned VPC an owner, if an instance of its region can take it.
 void PlanOwner(const std::string& vpc, const LoadReports& reports,
                Draft* draft);
+// Gives VPCs of the region that nobody owns an owner, up to a limit an entry.
+void PlanOrphans(const std::string& region, const LoadReports& reports,
+                 Draft* draft);
 // Moves VPCs away from an overloaded instance, from the light end of `vpcs`;
 // returns those moved.
 std::vector<std::string> PlanRelieve(const std::string& instance,

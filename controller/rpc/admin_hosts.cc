@@ -1,0 +1,291 @@
+// Hosts: import, removal, lists.
+#include <algorithm>
+#include <span>
+
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "common/uuid.h"
+#include "controller/rpc/admin_service.h"
+#include "controller/rpc/status_conversion.h"
+#include "federation/image/spec_fields.h"
+
+namespace kafed::controller {
+
+using federation::Draft;
+using federation::Image;
+using federation::KeyOf;
+using federation::Table;
+
+namespace {
+
+// Hosts of one entry: compressed, far below the limit of an entry.
+constexpr size_t kHostsPerEntry = 2'000;
+constexpr size_t kMaxImportHosts = 4'000'000;
+
+v1::HostStatus StatusOfHost(const Image& image, const std::string& id,
+                            const federation::Host& row) {
+  v1::HostStatus status;
+  *status.mutable_host() = SpecOf(id, row);
+  if (row.home.valid()) {
+    if (const auto home = image.sub_cluster(row.home)) {
+      status.set_home(home->name);
+    }
+  }
+  for (const auto& [topic_id, topic] : image.Topics()) {
+    if (topic.kind != v1::TOPIC_KIND_UNICAST) continue;
+    const auto binding = image.binding(topic_id, id);
+    if (!binding) continue;
+    for (const auto& target : binding->targets) {
+      v1::HostBinding* out = status.add_bindings();
+      out->set_topic(topic.name);
+      out->set_partition(target.partition.value());
+    }
+  }
+  status.mutable_vpcs()->Assign(row.vpcs.begin(), row.vpcs.end());
+  return status;
+}
+
+// One import: takes all hosts, then works on a worker and reports progress.
+// Deletes itself when done.
+class ImportReactor final
+    : public grpc::ServerBidiReactor<v1::ImportHostsRequest,
+                                     v1::ImportProgress> {
+ public:
+  explicit ImportReactor(const RpcContext& context) : context_(context) {
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (ok) {
+      if (request_.has_options()) {
+        options_ = request_.options();
+        announced_ = request_.total();
+      }
+      for (v1::HostSpec& host : *request_.mutable_hosts()) {
+        hosts_.push_back(std::move(host));
+      }
+      if (hosts_.size() > kMaxImportHosts) {
+        return Finish(ToGrpc(absl::InvalidArgumentError(
+            "hosts: more than " + std::to_string(kMaxImportHosts) +
+            " in one import; split the file")));
+      }
+      request_.Clear();
+      return StartRead(&request_);
+    }
+    // The client has sent all.
+    if (!context_.workers->Run([this] { Import(); })) {
+      Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
+              "the node has too many calls waiting; try again later"});
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    // A client that went away does not stop an import that has begun.
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    client_gone_ = client_gone_ || !ok;
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void Import() {
+    const absl::Status status = ImportAll();
+    bool client_gone = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto idle = [this] {
+        mutex_.AssertReaderHeld();
+        return !writing_;
+      };
+      mutex_.Await(absl::Condition(&idle));
+      client_gone = client_gone_;
+      progress_.set_done(hosts_.size());
+      progress_.set_total(hosts_.size());
+      *progress_.mutable_result() = result_;
+      writing_ = true;  // no other write from now on
+    }
+    // Outside the lock: the reactor may be deleted at once.
+    if (!status.ok() || client_gone) return Finish(ToGrpc(status));
+    StartWriteAndFinish(&progress_, {}, grpc::Status::OK);
+  }
+
+  absl::Status ImportAll() {
+    RETURN_IF_ERROR(CheckOptions(options_));
+    if (hosts_.empty()) {
+      return absl::InvalidArgumentError("hosts: is empty; expected hosts");
+    }
+    if (hosts_.size() != announced_) {
+      return absl::InvalidArgumentError(
+          "total: " + std::to_string(announced_) + " hosts were announced, " +
+          std::to_string(hosts_.size()) + " came; nothing was added");
+    }
+    const auto image = context_.replica->image();
+    if (const auto former = image->Get<federation::CompletedRequest>(
+            Table::kRequests, options_.request_id())) {
+      result_.ParseFromString(former->response);
+      return absl::OkStatus();
+    }
+    const bool resume =
+        image->table(Table::kOperations).Find(options_.request_id()) !=
+        std::nullopt;
+    if (!resume) RETURN_IF_ERROR(federation::CheckImport(hosts_, *image));
+    const size_t parts = (hosts_.size() + kHostsPerEntry - 1) / kHostsPerEntry;
+    if (options_.dry_run()) {
+      result_.set_summary(std::to_string(hosts_.size()) +
+                          " hosts would be added in " + std::to_string(parts) +
+                          " entries");
+      result_.set_dry_run(true);
+      *result_.mutable_position() = PositionOf(*image);
+      return absl::OkStatus();
+    }
+    for (size_t part = 0; part < parts; ++part) {
+      const absl::Status added = AddPart(part, parts, resume);
+      if (!added.ok()) {
+        return Annotate(added, std::to_string(part * kHostsPerEntry) + " of " +
+                                   std::to_string(hosts_.size()) +
+                                   " hosts were added; to go on, run the "
+                                   "import again with --request-id " +
+                                   ToHex(options_.request_id()));
+      }
+      Report(std::min(hosts_.size(), (part + 1) * kHostsPerEntry));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddPart(size_t part, size_t parts, bool resume) {
+    const size_t begin = part * kHostsPerEntry;
+    const size_t count = std::min(kHostsPerEntry, hosts_.size() - begin);
+    const std::span<const v1::HostSpec> span(&hosts_[begin], count);
+    const bool last = part + 1 == parts;
+    auto committed = context_.writer->Run(
+        [&](Draft* draft) -> absl::StatusOr<std::string> {
+          RETURN_IF_ERROR(federation::PlanAddHosts(span, resume, draft));
+          if (parts > 1) {
+            v1::Record record;
+            auto& progressed = *record.mutable_operation_progressed();
+            progressed.set_operation_id(options_.request_id());
+            progressed.set_name("host import");
+            progressed.set_done(begin + count);
+            progressed.set_total(hosts_.size());
+            draft->Add(std::move(record));
+          }
+          return federation::Answer(
+                     *draft, std::to_string(hosts_.size()) + " hosts added")
+              .SerializeAsString();
+        },
+        last ? options_.request_id() : "");
+    if (committed.ok() && last) result_.ParseFromString(committed->response);
+    return committed.status();
+  }
+
+  // Sends progress unless the last message is still under way.
+  void Report(size_t done) {
+    absl::MutexLock lock(&mutex_);
+    if (writing_ || client_gone_ || done == hosts_.size()) return;
+    progress_.set_done(done);
+    progress_.set_total(hosts_.size());
+    writing_ = true;
+    StartWrite(&progress_);
+  }
+
+  const RpcContext& context_;
+  v1::ImportHostsRequest request_;
+  v1::MutationOptions options_;
+  std::vector<v1::HostSpec> hosts_;
+  uint64_t announced_ = 0;
+  v1::MutationResponse result_;
+  absl::Mutex mutex_;
+  v1::ImportProgress progress_;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool client_gone_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+grpc::ServerBidiReactor<v1::ImportHostsRequest, v1::ImportProgress>*
+AdminService::ImportHosts(Call*) {
+  return new ImportReactor(context_);
+}
+
+AdminService::Unary* AdminService::RemoveHosts(
+    Call* call, const v1::RemoveHostsRequest* request,
+    v1::MutationResponse* response) {
+  return Offload(call, [this, request, response] {
+    return RemoveHostsInParts(*request, response);
+  });
+}
+
+absl::Status AdminService::RemoveHostsInParts(
+    const v1::RemoveHostsRequest& request, v1::MutationResponse* response) {
+  RETURN_IF_ERROR(CheckOptions(request.options()));
+  if (request.ids().empty() ||
+      static_cast<size_t>(request.ids_size()) > kHostsPerEntry) {
+    return absl::InvalidArgumentError(
+        "ids: has " + std::to_string(request.ids_size()) + ", expected 1 to " +
+        std::to_string(kHostsPerEntry));
+  }
+  const std::vector<std::string> ids(request.ids().begin(),
+                                     request.ids().end());
+  ASSIGN_OR_RETURN(
+      const Committed committed,
+      context_.writer->Run(
+          [&](Draft* draft) -> absl::StatusOr<std::string> {
+            RETURN_IF_ERROR(
+                federation::PlanRemoveHosts(ids, request.cascade(), draft));
+            return federation::Answer(
+                       *draft, std::to_string(ids.size()) + " hosts removed")
+                .SerializeAsString();
+          },
+          request.options().request_id(), request.options().dry_run()));
+  response->ParseFromString(committed.response);
+  response->set_dry_run(request.options().dry_run());
+  return absl::OkStatus();
+}
+
+AdminService::Unary* AdminService::ListHosts(
+    Call* call, const v1::ListHostsRequest* request,
+    v1::ListHostsResponse* response) {
+  const auto size = PageSize(request->page_size());
+  const auto cursor = CursorOf(request->page_token());
+  if (!size.ok()) return Answer(call, size.status());
+  if (!cursor.ok()) return Answer(call, cursor.status());
+  const auto image = context_.replica->image();
+  const auto home = image->FindSubCluster(request->home());
+  if (!request->home().empty() && !home.valid()) {
+    return Answer(call, absl::NotFoundError("home: no sub-cluster is called '" +
+                                            request->home() + "'"));
+  }
+  const auto next =
+      image->table(Table::kHosts)
+          .Scan(*cursor, *size,
+                [&](std::string_view key, std::string_view value) {
+                  const auto row = DecodeRow<federation::Host>(value);
+                  if (!request->region().empty() &&
+                      row.region != request->region()) {
+                    return;
+                  }
+                  if (home.valid() && row.home != home) return;
+                  *response->add_hosts() =
+                      StatusOfHost(*image, std::string(key), row);
+                });
+  response->set_next_page_token(TokenOf(next));
+  response->set_total(image->table(Table::kHosts).size());
+  *response->mutable_position() = PositionOf(*image);
+  return Answer(call, absl::OkStatus());
+}
+
+AdminService::Unary* AdminService::DescribeHost(
+    Call* call, const v1::DescribeHostRequest* request,
+    v1::DescribeHostResponse* response) {
+  const auto image = context_.replica->image();
+  const auto row = image->host(request->id());
+  if (!row) {
+    return Answer(call, absl::NotFoundError("id: no host is called '" +
+                                            request->id() + "'"));
+  }
+  *response->mutable_host() = StatusOfHost(*image, request->id(), *row);
+  *response->mutable_position() = PositionOf(*image);
+  return Answer(call, absl::OkStatus());
+}
+
+}  // namespace kafed::controller

@@ -1,0 +1,129 @@
+// The Admin service: thin glue between gRPC and the planners.
+//
+// Changes go through the writer with their request id; reads are answered from
+// the newest image. Calls that block (imports, joins) run on workers. Split by
+// noun: admin_clusters.cc, admin_hosts.cc, admin_vpcs.cc, admin_status.cc.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "controller/rpc/rpc_context.h"
+#include "kafed/v1/admin.grpc.pb.h"
+
+namespace kafed::controller {
+
+class AdminService final : public v1::Admin::CallbackService {
+ public:
+  // Outlives the service.
+  explicit AdminService(const RpcContext* context) : context_(*context) {}
+
+  using Call = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+
+  Unary* AddSubCluster(Call*, const v1::AddSubClusterRequest*,
+                       v1::MutationResponse*) override;
+  Unary* UpdateSubCluster(Call*, const v1::UpdateSubClusterRequest*,
+                          v1::MutationResponse*) override;
+  Unary* RemoveSubCluster(Call*, const v1::RemoveSubClusterRequest*,
+                          v1::MutationResponse*) override;
+  Unary* ListSubClusters(Call*, const v1::ListSubClustersRequest*,
+                         v1::ListSubClustersResponse*) override;
+
+  Unary* CreateTopic(Call*, const v1::CreateTopicRequest*,
+                     v1::MutationResponse*) override;
+  Unary* DeleteTopic(Call*, const v1::DeleteTopicRequest*,
+                     v1::MutationResponse*) override;
+  Unary* ListTopics(Call*, const v1::ListTopicsRequest*,
+                    v1::ListTopicsResponse*) override;
+  Unary* DescribeTopic(Call*, const v1::DescribeTopicRequest*,
+                       v1::DescribeTopicResponse*) override;
+
+  grpc::ServerBidiReactor<v1::ImportHostsRequest, v1::ImportProgress>*
+  ImportHosts(Call*) override;
+  Unary* RemoveHosts(Call*, const v1::RemoveHostsRequest*,
+                     v1::MutationResponse*) override;
+  Unary* ListHosts(Call*, const v1::ListHostsRequest*,
+                   v1::ListHostsResponse*) override;
+  Unary* DescribeHost(Call*, const v1::DescribeHostRequest*,
+                      v1::DescribeHostResponse*) override;
+
+  Unary* CreateVpc(Call*, const v1::CreateVpcRequest*,
+                   v1::MutationResponse*) override;
+  Unary* AddVpcHosts(Call*, const v1::AddVpcHostsRequest*,
+                     v1::AddVpcHostsResponse*) override;
+  Unary* RemoveVpcHosts(Call*, const v1::RemoveVpcHostsRequest*,
+                        v1::MutationResponse*) override;
+  Unary* ListVpcs(Call*, const v1::ListVpcsRequest*,
+                  v1::ListVpcsResponse*) override;
+  Unary* DescribeVpc(Call*, const v1::DescribeVpcRequest*,
+                     v1::DescribeVpcResponse*) override;
+  Unary* DeleteVpc(Call*, const v1::DeleteVpcRequest*,
+                   v1::MutationResponse*) override;
+
+  Unary* AddResource(Call*, const v1::AddResourceRequest*,
+                     v1::MutationResponse*) override;
+  Unary* ListResources(Call*, const v1::ListResourcesRequest*,
+                       v1::ListResourcesResponse*) override;
+  Unary* RemoveResource(Call*, const v1::RemoveResourceRequest*,
+                        v1::MutationResponse*) override;
+
+  Unary* AddInstance(Call*, const v1::AddInstanceRequest*,
+                     v1::MutationResponse*) override;
+  Unary* ListInstances(Call*, const v1::ListInstancesRequest*,
+                       v1::ListInstancesResponse*) override;
+  Unary* ReportInstance(Call*, const v1::ReportInstanceRequest*,
+                        v1::ReportInstanceResponse*) override;
+  Unary* RemoveInstance(Call*, const v1::RemoveInstanceRequest*,
+                        v1::MutationResponse*) override;
+
+  Unary* ListSessions(Call*, const v1::ListSessionsRequest*,
+                      v1::ListSessionsResponse*) override;
+  Unary* EndSession(Call*, const v1::EndSessionRequest*,
+                    v1::MutationResponse*) override;
+
+  Unary* Explain(Call*, const v1::ExplainRequest*,
+                 v1::ExplainResponse*) override;
+  Unary* Status(Call*, const v1::StatusRequest*, v1::StatusResponse*) override;
+  grpc::ServerWriteReactor<v1::SnapshotChunk>* SaveSnapshot(
+      Call*, const v1::SaveSnapshotRequest*) override;
+
+ private:
+  using Planner = std::function<absl::StatusOr<v1::MutationResponse>(
+      federation::Draft* draft)>;
+  // Runs a planner through the writer and answers with what it returned.
+  // `after` is called once the change stands.
+  Unary* Change(Call* call, const v1::MutationOptions& options,
+                v1::MutationResponse* response, Planner planner,
+                std::function<void()> after = nullptr);
+  // Runs blocking work on a worker.
+  Unary* Offload(Call* call, std::function<absl::Status()> work);
+  static Unary* Answer(Call* call, const absl::Status& status);
+
+  absl::Status CreateTopicAndBind(const v1::CreateTopicRequest& request,
+                                  v1::MutationResponse* response);
+  absl::Status RemoveHostsInParts(const v1::RemoveHostsRequest& request,
+                                  v1::MutationResponse* response);
+  absl::Status JoinVpc(const v1::AddVpcHostsRequest& request,
+                       v1::AddVpcHostsResponse* response);
+  federation::ChainEnds ReadChainEnds(const v1::AddVpcHostsRequest& request);
+
+  const RpcContext& context_;
+};
+
+// Shared by cluster list and status.
+v1::SubClusterStatus StatusOf(const federation::Image& image,
+                              federation::SubClusterId id,
+                              const federation::SubCluster& row);
+
+// InvalidArgument unless a change carries a request id.
+absl::Status CheckOptions(const v1::MutationOptions& options);
+
+// Pages: a token is a table cursor in text.
+absl::StatusOr<BlockTable::Cursor> CursorOf(const std::string& token);
+std::string TokenOf(BlockTable::Cursor cursor);
+inline constexpr uint32_t kDefaultPage = 1'000;
+inline constexpr uint32_t kMaxPage = 10'000;
+absl::StatusOr<uint32_t> PageSize(uint32_t asked);
+
+}  // namespace kafed::controller

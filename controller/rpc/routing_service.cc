@@ -1,0 +1,211 @@
+#include "controller/rpc/routing_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "controller/rpc/router.h"
+#include "controller/rpc/status_conversion.h"
+
+namespace kafed::controller {
+namespace {
+
+using federation::Draft;
+using federation::Image;
+
+// Ttl of the answers that have no topic of their own.
+constexpr uint32_t kMemberLeaseMs = 10'000;
+
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* call,
+                                 const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+}  // namespace
+
+RoutingService::RoutingService(const RpcContext* context, FollowHub* hub)
+    : context_(*context), hub_(*hub) {}
+
+grpc::ServerUnaryReactor* RoutingService::Read(
+    grpc::CallbackServerContext* call, const v1::Position& min_position,
+    Answer answer) {
+  const Position wanted{min_position.incarnation(),
+                        LogIndex(min_position.index())};
+  const auto image = context_.replica->image();
+  if (image->position() >= wanted) return Finish(call, answer(*image));
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  const bool taken = context_.workers->Run(
+      [this, wanted, reactor, answer = std::move(answer)] {
+        const auto newer = context_.replica->WaitFor(wanted, kReadWait);
+        reactor->Finish(ToGrpc(newer.ok() ? answer(**newer) : newer.status()));
+      });
+  if (!taken) {
+    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+        "the node has too many calls waiting; try again later")));
+  }
+  return reactor;
+}
+
+absl::Status RoutingService::RouteKeys(const Image& image,
+                                       const v1::RouteRequest& request,
+                                       v1::RouteResponse* response) const {
+  for (const std::string& key : request.keys()) {
+    v1::RouteResult* result = response->add_results();
+    const RoutedTopic topic = RouteKey(image, key, result);
+    uint32_t ttl = topic.lease_ttl_ms;
+    if (topic.multicast) {
+      ttl =
+          std::min(ttl, static_cast<uint32_t>(
+                            context_.leases->options().multicast_ttl.count()));
+    }
+    result->mutable_lease()->set_remaining_ms(ttl);
+  }
+  *response->mutable_position() = PositionOf(image);
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* RoutingService::Route(
+    grpc::CallbackServerContext* call, const v1::RouteRequest* request,
+    v1::RouteResponse* response) {
+  if (request->keys().empty() || request->keys_size() > kMaxRouteKeys) {
+    return Finish(call,
+                  absl::InvalidArgumentError(
+                      "keys: has " + std::to_string(request->keys_size()) +
+                      ", expected 1 to " + std::to_string(kMaxRouteKeys)));
+  }
+  // Before the image is read: see LeaseTable::GrantUnary.
+  context_.leases->GrantUnary(context_.leases->options().multicast_ttl);
+  return Read(call, request->min_position(),
+              [this, request, response](const Image& image) {
+                return RouteKeys(image, *request, response);
+              });
+}
+
+grpc::ServerUnaryReactor* RoutingService::RouteMembers(
+    grpc::CallbackServerContext* call, const v1::RouteMembersRequest* request,
+    v1::RouteMembersResponse* response) {
+  return Read(call, request->min_position(),
+              [request, response](const Image& image) {
+                response->mutable_lease()->set_remaining_ms(kMemberLeaseMs);
+                *response->mutable_position() = PositionOf(image);
+                return controller::RouteMembers(image, *request, response);
+              });
+}
+
+grpc::ServerUnaryReactor* RoutingService::Owner(
+    grpc::CallbackServerContext* call, const v1::OwnerRequest* request,
+    v1::OwnerResponse* response) {
+  return Read(call, request->min_position(),
+              [request, response](const Image& image) {
+                response->mutable_lease()->set_remaining_ms(kMemberLeaseMs);
+                *response->mutable_position() = PositionOf(image);
+                return FindOwner(image, *request, response);
+              });
+}
+
+grpc::ServerUnaryReactor* RoutingService::Subscriptions(
+    grpc::CallbackServerContext* call, const v1::SubscriptionsRequest* request,
+    v1::SubscriptionsResponse* response) {
+  return Read(call, request->min_position(),
+              [request, response](const Image& image) {
+                *response->mutable_position() = PositionOf(image);
+                return FindSubscriptions(image, *request, response);
+              });
+}
+
+grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>*
+RoutingService::Follow(grpc::CallbackServerContext*) {
+  return hub_.NewReactor();
+}
+
+grpc::ServerUnaryReactor* RoutingService::OpenSession(
+    grpc::CallbackServerContext* call, const v1::OpenSessionRequest* request,
+    v1::OpenSessionResponse* response) {
+  const int64_t skew = static_cast<int64_t>(request->client_time_ms()) -
+                       context_.clock->Wall().count();
+  const int64_t allowed = context_.fence_window.count() / 4;
+  if (skew > allowed || skew < -allowed) {
+    return Finish(call, absl::FailedPreconditionError(
+                            "client_time_ms: the client's clock is off by " +
+                            std::to_string(skew) + " ms, at most " +
+                            std::to_string(allowed) +
+                            " are allowed; set its clock (NTP)"));
+  }
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  const auto ttl =
+      static_cast<uint32_t>(context_.leases->options().session_ttl.count());
+  const auto timeout = static_cast<uint32_t>(context_.fence_window.count() / 2);
+  Command command;
+  command.plan = [request, ttl,
+                  timeout](Draft* draft) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const v1::OpenSessionResponse planned,
+                     PlanOpenSession(*request, ttl, timeout, draft));
+    return planned.SerializeAsString();
+  };
+  command.done = [this, reactor, response](absl::StatusOr<Committed> answer) {
+    if (!answer.ok()) return reactor->Finish(ToGrpc(answer.status()));
+    response->ParseFromString(answer->response);
+    // Alive from now on; it has been granted nothing yet.
+    context_.leases->Acknowledge(response->session_id(), {});
+    reactor->Finish(grpc::Status::OK);
+  };
+  context_.writer->Submit(std::move(command));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RoutingService::CloseSession(
+    grpc::CallbackServerContext* call, const v1::CloseSessionRequest* request,
+    v1::CloseSessionResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  Command command;
+  command.plan = [request](Draft* draft) -> absl::StatusOr<std::string> {
+    const std::vector<v1::SegmentCount> counts(request->counts().begin(),
+                                               request->counts().end());
+    RETURN_IF_ERROR(PlanCloseSession(request->session_id(), request->source(),
+                                     counts, "closed", false, draft)
+                        .status());
+    return std::string();
+  };
+  command.done = [this, reactor, request,
+                  response](absl::StatusOr<Committed> answer) {
+    if (!answer.ok()) return reactor->Finish(ToGrpc(answer.status()));
+    context_.leases->Forget(request->session_id());
+    *response->mutable_position() = PositionOf(*context_.replica->image());
+    reactor->Finish(grpc::Status::OK);
+  };
+  context_.writer->Submit(std::move(command));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* RoutingService::ReportReady(
+    grpc::CallbackServerContext* call, const v1::ReportReadyRequest*,
+    v1::ReportReadyResponse*) {
+  return Finish(call, absl::FailedPreconditionError(
+                          "sub_cluster_id: no move to it is prepared"));
+}
+
+grpc::ServerUnaryReactor* RoutingService::ReportDrained(
+    grpc::CallbackServerContext* call, const v1::ReportDrainedRequest* request,
+    v1::ReportDrainedResponse*) {
+  const auto image = context_.replica->image();
+  for (const v1::SegmentCount& count : request->counts()) {
+    const auto partition =
+        image->partition(federation::TopicId(count.topic_id()),
+                         federation::PartitionNumber(count.partition()));
+    const federation::Segment* segment =
+        partition ? partition->Writable() : nullptr;
+    if (segment == nullptr || segment->state != v1::SEGMENT_STATE_CLOSING ||
+        segment->epoch.value() != count.epoch()) {
+      return Finish(call,
+                    absl::FailedPreconditionError(
+                        "counts: a segment that is named is not closing"));
+    }
+  }
+  context_.leases->KeepCounts(request->session_id(), {request->counts().begin(),
+                                                      request->counts().end()});
+  return Finish(call, absl::OkStatus());
+}
+
+}  // namespace kafed::controller

@@ -1,0 +1,62 @@
+// The Routing service: thin glue between gRPC and router.h, session/ and the
+// write path.
+#pragma once
+
+#include <memory>
+
+#include "controller/rpc/follow_hub.h"
+#include "controller/rpc/rpc_context.h"
+#include "kafed/v1/routing.grpc.pb.h"
+
+namespace kafed::controller {
+
+class RoutingService final : public v1::Routing::CallbackService {
+ public:
+  // Both outlive the service.
+  RoutingService(const RpcContext* context, FollowHub* hub);
+
+  grpc::ServerUnaryReactor* Route(grpc::CallbackServerContext* call,
+                                  const v1::RouteRequest* request,
+                                  v1::RouteResponse* response) override;
+  grpc::ServerUnaryReactor* RouteMembers(
+      grpc::CallbackServerContext* call, const v1::RouteMembersRequest* request,
+      v1::RouteMembersResponse* response) override;
+  grpc::ServerUnaryReactor* Owner(grpc::CallbackServerContext* call,
+                                  const v1::OwnerRequest* request,
+                                  v1::OwnerResponse* response) override;
+  grpc::ServerUnaryReactor* Subscriptions(
+      grpc::CallbackServerContext* call,
+      const v1::SubscriptionsRequest* request,
+      v1::SubscriptionsResponse* response) override;
+  grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>* Follow(
+      grpc::CallbackServerContext* call) override;
+  grpc::ServerUnaryReactor* OpenSession(
+      grpc::CallbackServerContext* call, const v1::OpenSessionRequest* request,
+      v1::OpenSessionResponse* response) override;
+  grpc::ServerUnaryReactor* CloseSession(
+      grpc::CallbackServerContext* call, const v1::CloseSessionRequest* request,
+      v1::CloseSessionResponse* response) override;
+  grpc::ServerUnaryReactor* ReportReady(
+      grpc::CallbackServerContext* call, const v1::ReportReadyRequest* request,
+      v1::ReportReadyResponse* response) override;
+  grpc::ServerUnaryReactor* ReportDrained(
+      grpc::CallbackServerContext* call,
+      const v1::ReportDrainedRequest* request,
+      v1::ReportDrainedResponse* response) override;
+
+ private:
+  // Runs `answer` with an image at min_position or after: at once, or on a
+  // worker that waits for it.
+  using Answer = std::function<absl::Status(const federation::Image& image)>;
+  grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* call,
+                                 const v1::Position& min_position,
+                                 Answer answer);
+  absl::Status RouteKeys(const federation::Image& image,
+                         const v1::RouteRequest& request,
+                         v1::RouteResponse* response) const;
+
+  const RpcContext& context_;
+  FollowHub& hub_;
+};
+
+}  // namespace kafed::controller

@@ -1,0 +1,60 @@
+// RpcContext: what the services of a node work on. Owned by the composition
+// root (server/node.h); everything in it outlives the services.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/synchronization/mutex.h"
+#include "common/clock.h"
+#include "controller/rpc/worker_pool.h"
+#include "controller/session/lease_table.h"
+#include "controller/write/replica.h"
+#include "controller/write/writer.h"
+#include "federation/plan/planners.h"
+
+namespace kafed::controller {
+
+// Load reports of southbound instances: soft state of the node.
+class LoadReportTable {
+ public:
+  federation::LoadReports Copy() const {
+    absl::MutexLock lock(&mutex_);
+    return reports_;
+  }
+  void Set(const std::string& instance, std::vector<v1::Quota> load) {
+    absl::MutexLock lock(&mutex_);
+    reports_[instance] = std::move(load);
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  federation::LoadReports reports_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Offset of the next message of a physical partition, or why it can't be read.
+using EndOffsetReader = std::function<absl::StatusOr<uint64_t>(
+    federation::SubClusterId, const std::string& kafka_topic,
+    uint32_t kafka_partition)>;
+
+struct RpcContext {
+  Replica* replica = nullptr;
+  Writer* writer = nullptr;
+  metastore::SharedLog* log = nullptr;
+  LeaseTable* leases = nullptr;
+  LoadReportTable* loads = nullptr;
+  WorkerPool* workers = nullptr;
+  const Clock* clock = nullptr;
+  EndOffsetReader end_offset;
+  // Broker-side fence W.
+  milliseconds fence_window{60'000};
+  uint64_t node_id = 0;
+  milliseconds started_at{0};  // Steady
+  std::function<std::string()> health;
+  std::function<uint32_t()> followers;
+};
+
+// How long a read waits for a min_position at most.
+inline constexpr milliseconds kReadWait{5'000};
+
+}  // namespace kafed::controller

@@ -1,0 +1,276 @@
+#include "controller/server/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+
+#include "common/status_macros.h"
+#include "federation/plan/validate.h"
+
+namespace kafed::controller {
+namespace {
+
+Property Text(std::string name, std::string type, std::string initial,
+              std::string meaning, std::string Config::*member) {
+  Property property;
+  property.name = std::move(name);
+  property.type = std::move(type);
+  property.initial = std::move(initial);
+  property.meaning = std::move(meaning);
+  property.set_text = [member](Config* config, const std::string& value) {
+    config->*member = value;
+  };
+  return property;
+}
+
+Property Number(std::string name, std::string type, uint64_t initial,
+                uint64_t low, uint64_t high, std::string meaning,
+                uint64_t Config::*member) {
+  Property property;
+  property.name = std::move(name);
+  property.type = std::move(type);
+  property.initial = std::to_string(initial);
+  property.low = low;
+  property.high = high;
+  property.meaning = std::move(meaning);
+  property.set_number = [member](Config* config, uint64_t value) {
+    config->*member = value;
+  };
+  return property;
+}
+
+std::vector<Property> MakeProperties() {
+  using C = Config;
+  return {
+      Text("data_dir", "text", "",
+           "Directory of the event log and snapshots; one process at a time. "
+           "Must be set.",
+           &C::data_dir),
+      Text("listen", "address", "127.0.0.1:7420",
+           "HOST:PORT of gRPC; port 0 picks a free one and prints it.",
+           &C::listen),
+      Text("http_listen", "address", "127.0.0.1:7421",
+           "HOST:PORT of /metrics, /healthz and /readyz; port 0 picks a free "
+           "one; `off` serves none.",
+           &C::http_listen),
+      Text("log_level", "text", "info",
+           "Least severe lines to log: debug, info, warning or error.",
+           &C::log_level),
+      Text("log_format", "text", "text",
+           "text, or json for one JSON object a line.", &C::log_format),
+      Text("secrets_dir", "text", "/etc/kafed/secrets",
+           "Folder with a file of librdkafka security properties for each "
+           "security reference of a sub-cluster.",
+           &C::secrets_dir),
+      Number("session_ttl_ms", "milliseconds", 15 * 60 * 1000, 1'000,
+             24 * 60 * 60 * 1000ull,
+             "Lease of a producer's session: how long it goes on when no node "
+             "answers.",
+             &C::session_ttl_ms),
+      Number("multicast_lease_ms", "milliseconds", 10'000, 100, 900'000,
+             "Lease of multicast routes: the longest time that adding a host "
+             "to a VPC waits for a silent producer.",
+             &C::multicast_lease_ms),
+      Number("fence_window_ms", "milliseconds", 60'000, 1'000, 3'600'000,
+             "W: brokers refuse messages older than this. Producers' message "
+             "timeout is half of it, and clocks may be off by a quarter.",
+             &C::fence_window_ms),
+      Number("reconcile_interval_ms", "milliseconds", 5'000, 50, 600'000,
+             "How often a sub-cluster without work is compared with what it "
+             "should hold.",
+             &C::reconcile_interval_ms),
+      Number("snapshot_every_entries", "count", 10'000, 10, 10'000'000,
+             "Entries between two snapshots of the image.",
+             &C::snapshot_every_entries),
+      Number("history_entries", "count", 1'000'000, 1'000, 1'000'000'000,
+             "Entries kept before the newest snapshot, for events and explain.",
+             &C::history_entries),
+      Number("log_budget_bytes", "bytes", 0, 0, UINT64_MAX,
+             "Payload bytes the log may hold; when used up, changes are "
+             "refused rather than history lost. 0: not limited.",
+             &C::log_budget_bytes),
+      Number("free_space_floor_bytes", "bytes", 256ull << 20, 0, UINT64_MAX,
+             "Changes are refused when less disk space than this would be "
+             "left.",
+             &C::free_space_floor_bytes),
+      Number("worker_threads", "count", 32, 4, 1'024,
+             "Threads for calls that wait (joins, imports, snapshots).",
+             &C::worker_threads),
+  };
+}
+
+absl::Status Bad(const Property& property, const std::string& why) {
+  return absl::InvalidArgumentError("configuration " + property.name + ": " +
+                                    why);
+}
+
+absl::Status CheckAddress(const Property& property, const std::string& value) {
+  if (property.name == "http_listen" && value == "off") return absl::OkStatus();
+  const size_t colon = value.rfind(':');
+  uint32_t port = 0;
+  const char* begin = value.data() + colon + 1;
+  const char* end = value.data() + value.size();
+  if (colon == std::string::npos || colon == 0 || begin == end ||
+      std::from_chars(begin, end, port).ptr != end || port > 65535) {
+    return Bad(property, "'" + value + "' is not HOST:PORT");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Set(const Property& property, const std::string& value,
+                 Config* config) {
+  if (property.set_text) {
+    if (property.type == "address") {
+      RETURN_IF_ERROR(CheckAddress(property, value));
+    }
+    property.set_text(config, value);
+    return absl::OkStatus();
+  }
+  uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size()) {
+    return Bad(property, "'" + value + "' is not a number");
+  }
+  if (number < property.low || number > property.high) {
+    return Bad(property, value + " is outside " + std::to_string(property.low) +
+                             " to " + std::to_string(property.high));
+  }
+  property.set_number(config, number);
+  return absl::OkStatus();
+}
+
+absl::Status SetAll(const std::map<std::string, std::string>& values,
+                    const std::string& where, Config* config) {
+  for (const auto& [name, value] : values) {
+    const auto& all = Properties();
+    const auto at = std::find_if(
+        all.begin(), all.end(),
+        [&](const Property& property) { return property.name == name; });
+    if (at == all.end()) {
+      return absl::InvalidArgumentError(
+          where + ": there is no property '" + name +
+          "'; see docs/reference/configuration.md");
+    }
+    RETURN_IF_ERROR(Annotate(Set(*at, value, config), where));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ReadFile(
+    const std::string& file) {
+  std::map<std::string, std::string> values;
+  // yaml-cpp reports by exceptions; they end here.
+  try {
+    const YAML::Node root = YAML::LoadFile(file);
+    if (!root || root.IsNull()) return values;
+    if (!root.IsMap()) {
+      return absl::InvalidArgumentError(file + ": is not a map of properties");
+    }
+    for (const auto& item : root) {
+      const auto name = item.first.as<std::string>();
+      if (!item.second.IsScalar()) {
+        return absl::InvalidArgumentError(
+            file + ": " + name + ": expected one value (line " +
+            std::to_string(item.second.Mark().line + 1) + ")");
+      }
+      values[name] = item.second.as<std::string>();
+    }
+  } catch (const YAML::BadFile&) {
+    return absl::NotFoundError(file + ": can't be read");
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(file + ": line " +
+                                      std::to_string(error.mark.line + 1) +
+                                      ": " + error.msg);
+  }
+  return values;
+}
+
+absl::Status CheckWhole(const Config& config) {
+  if (config.data_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "configuration data_dir: is not set; give --data-dir DIR");
+  }
+  const auto one_of = [](const std::string& name, const std::string& value,
+                         const std::vector<std::string>& allowed) {
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) {
+      return absl::OkStatus();
+    }
+    std::string list;
+    for (const std::string& each : allowed) {
+      list += (list.empty() ? "" : ", ") + each;
+    }
+    return absl::InvalidArgumentError("configuration " + name + ": '" + value +
+                                      "' is not one of " + list);
+  };
+  RETURN_IF_ERROR(one_of("log_level", config.log_level,
+                         {"debug", "info", "warning", "error"}));
+  return one_of("log_format", config.log_format, {"text", "json"});
+}
+
+}  // namespace
+
+const std::vector<Property>& Properties() {
+  static const std::vector<Property> properties = MakeProperties();
+  return properties;
+}
+
+absl::StatusOr<Config> LoadConfig(
+    const std::string& file,
+    const std::map<std::string, std::string>& environment,
+    const std::map<std::string, std::string>& flags) {
+  Config config;
+  for (const Property& property : Properties()) {
+    RETURN_IF_ERROR(Set(property, property.initial, &config));
+  }
+  if (!file.empty()) {
+    ASSIGN_OR_RETURN(const auto values, ReadFile(file));
+    RETURN_IF_ERROR(SetAll(values, file, &config));
+  }
+  RETURN_IF_ERROR(SetAll(environment, "environment", &config));
+  RETURN_IF_ERROR(SetAll(flags, "command line", &config));
+  RETURN_IF_ERROR(CheckWhole(config));
+  return config;
+}
+
+std::map<std::string, std::string> EnvironmentProperties() {
+  std::map<std::string, std::string> values;
+  for (const Property& property : Properties()) {
+    std::string name = "KAFED_" + property.name;
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+      return static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    });
+    if (const char* value = std::getenv(name.c_str())) {
+      values[property.name] = value;
+    }
+  }
+  return values;
+}
+
+std::string ConfigReference() {
+  std::string page =
+      "# Configuration\n\n"
+      "Generated by `kafed config reference`; do not edit.\n\n"
+      "A value comes from, the later the stronger: the default, the YAML file "
+      "given with `--config`,\nthe environment (`KAFED_` and the name in upper "
+      "case), the flag (`--` and the name with `-` for `_`).\n\n"
+      "| property | type | default | range | meaning |\n"
+      "| --- | --- | --- | --- | --- |\n";
+  for (const Property& property : Properties()) {
+    std::string range = "-";
+    if (property.set_number) {
+      range = std::to_string(property.low) + " to " +
+              (property.high == UINT64_MAX ? "2^64-1"
+                                           : std::to_string(property.high));
+    }
+    page += "| `" + property.name + "` | " + property.type + " | " +
+            (property.initial.empty() ? "-" : "`" + property.initial + "`") +
+            " | " + range + " | " + property.meaning + " |\n";
+  }
+  return page;
+}
+
+}  // namespace kafed::controller

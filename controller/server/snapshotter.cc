@@ -1,0 +1,79 @@
+#include "controller/server/snapshotter.h"
+
+#include "absl/time/time.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "federation/image/image_io.h"
+
+namespace kafed::controller {
+namespace {
+// How often it looks whether enough entries were written.
+constexpr absl::Duration kLook = absl::Seconds(1);
+}  // namespace
+
+Snapshotter::Snapshotter(const SnapshotterOptions& options, Replica* replica,
+                         metastore::SharedLog* log,
+                         metastore::SnapshotStore* snapshots)
+    : options_(options),
+      replica_(*replica),
+      log_(*log),
+      snapshots_(*snapshots) {
+  thread_ = std::thread([this] { Loop(); });
+}
+
+Snapshotter::~Snapshotter() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  thread_.join();
+}
+
+uint64_t Snapshotter::NewestIndex() const {
+  const auto newest = snapshots_.Newest();
+  return newest ? newest->position.index.value() : 0;
+}
+
+absl::Status Snapshotter::SaveNow() {
+  const auto image = replica_.image();
+  const uint64_t index = image->head().index.value();
+  if (index <= NewestIndex()) return absl::OkStatus();
+  const auto saved = snapshots_.Save(
+      {image->head().incarnation, image->head().index},
+      federation::HeaderOf(*image), [&](SnapshotWriter& writer) {
+        return federation::AddRows(*image, &writer);
+      });
+  if (!saved.ok()) {
+    ++failed_;
+    return Annotate(saved.status(), "snapshot");
+  }
+  ++saved_;
+  LogInfo("snapshot saved", {{"index", index},
+                             {"rows", saved->summary.rows},
+                             {"bytes", saved->summary.bytes}});
+  // Everything before the oldest snapshot that is kept, less the history.
+  const uint64_t oldest = snapshots_.List().back().position.index.value();
+  if (oldest > options_.history_entries) {
+    return log_.Trim(LogIndex(oldest - options_.history_entries));
+  }
+  return absl::OkStatus();
+}
+
+void Snapshotter::Loop() {
+  const auto stopping = [this] {
+    mutex_.AssertReaderHeld();
+    return stopping_;
+  };
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), kLook)) return;
+    }
+    const uint64_t index = replica_.image()->head().index.value();
+    if (index < NewestIndex() + options_.every_entries) continue;
+    const absl::Status saved = SaveNow();
+    if (!saved.ok()) LogWarning("snapshot failed", {{"why", saved}});
+  }
+}
+
+}  // namespace kafed::controller
