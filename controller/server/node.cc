@@ -1,0 +1,255 @@
+#include "controller/server/node.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "controller/reconcile/coordinator.h"
+#include "controller/rpc/admin_service.h"
+#include "controller/rpc/events_service.h"
+#include "controller/rpc/follow_hub.h"
+#include "controller/rpc/routing_service.h"
+#include "controller/server/http_server.h"
+#include "controller/server/node_metrics.h"
+#include "controller/server/snapshotter.h"
+#include "controller/version.h"
+#include "controller/write/recovery.h"
+#include "controller/write/writer.h"
+#include "metastore/log/chain_register.h"
+#include "metastore/log/local_loglet.h"
+#include "metastore/log/snapshot_store.h"
+#include "metastore/log/virtual_log.h"
+#include "metastore/store/store.h"
+
+namespace kafed::controller {
+namespace {
+
+constexpr char kLocalLoglet[] = "local";
+constexpr int kMaxMessageBytes = 16 << 20;
+constexpr auto kShutdownGrace = std::chrono::seconds(3);
+constexpr milliseconds kEndOffsetTimeout{2'000};
+constexpr size_t kMaxWaitingCalls = 10'000;
+
+// The first 8 bytes of the 32 hex digits.
+uint64_t NumberOfNode(const std::string& node_id) {
+  return std::stoull(node_id.substr(0, 16), nullptr, 16);
+}
+
+std::string HostOf(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
+
+}  // namespace
+
+// In the order they are made; destroyed in reverse.
+struct Node::Parts {
+  Config config;
+  std::unique_ptr<metastore::Store> store;
+  std::unique_ptr<metastore::StoreChainRegister> chain;
+  std::unique_ptr<metastore::VirtualLog> log;
+  std::unique_ptr<metastore::SnapshotStore> snapshots;
+  std::unique_ptr<Replica> replica;
+  std::unique_ptr<LeaseTable> leases;
+  LoadReportTable loads;
+  RpcContext context;
+  Metrics metrics;
+  std::unique_ptr<Writer> writer;
+  std::unique_ptr<Snapshotter> snapshotter;
+  std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<FollowHub> hub;
+  std::unique_ptr<RoutingService> routing;
+  std::unique_ptr<AdminService> admin;
+  std::unique_ptr<EventsService> events;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<HttpServer> http;
+  std::string address;
+  std::string http_address;
+
+  absl::Status OpenLog(const Clock& clock);
+  absl::Status Recover(const Clock& clock);
+  void MakeContext(const Clock& clock);
+  absl::Status Listen();
+  absl::Status ListenHttp();
+  absl::Status Health() const { return store->Health(); }
+};
+
+absl::Status Node::Parts::OpenLog(const Clock& clock) {
+  metastore::StoreOptions options;
+  options.directory = config.data_dir;
+  options.free_space_floor_bytes = config.free_space_floor_bytes;
+  ASSIGN_OR_RETURN(store, metastore::Store::Open(options));
+  chain = std::make_unique<metastore::StoreChainRegister>(store.get());
+  const auto factory = [this](const metastore::ChainLink& link)
+      -> absl::StatusOr<std::shared_ptr<metastore::Loglet>> {
+    if (link.loglet != kLocalLoglet) {
+      return absl::FailedPreconditionError(
+          "the log is kept in '" + link.loglet +
+          "', which this version does not know");
+    }
+    metastore::LocalLogletOptions local;
+    local.name = link.loglet;
+    local.first = link.first;
+    local.budget_bytes = config.log_budget_bytes;
+    ASSIGN_OR_RETURN(auto loglet,
+                     metastore::LocalLoglet::Open(store.get(), local));
+    return std::shared_ptr<metastore::Loglet>(std::move(loglet));
+  };
+  ASSIGN_OR_RETURN(log, metastore::VirtualLog::Open(chain.get(), factory,
+                                                    kLocalLoglet, clock));
+  ASSIGN_OR_RETURN(snapshots,
+                   metastore::SnapshotStore::Open(store.get(), {}, clock));
+  return absl::OkStatus();
+}
+
+absl::Status Node::Parts::Recover(const Clock& clock) {
+  const milliseconds begun = clock.Steady();
+  ASSIGN_OR_RETURN(federation::Image image,
+                   controller::Recover(log.get(), snapshots.get()));
+  if (!image.head().index.valid()) {
+    RETURN_IF_ERROR(BeginIncarnation(
+        log.get(), NumberOfNode(store->node_id()),
+        static_cast<uint64_t>(clock.Wall().count()), kVersion, &image));
+  }
+  LogInfo("recovered", {{"position", ToString(image.position())},
+                        {"ms", (clock.Steady() - begun).count()}});
+  replica = std::make_unique<Replica>(std::move(image));
+  leases = std::make_unique<LeaseTable>(
+      LeaseOptions{milliseconds(config.session_ttl_ms),
+                   milliseconds(config.multicast_lease_ms)},
+      &clock, *replica->image());
+  return absl::OkStatus();
+}
+
+void Node::Parts::MakeContext(const Clock& clock) {
+  const uint64_t node_id = NumberOfNode(store->node_id());
+  writer = std::make_unique<Writer>(log.get(), replica.get(), &clock, node_id);
+  snapshotter = std::make_unique<Snapshotter>(
+      SnapshotterOptions{config.snapshot_every_entries, config.history_entries},
+      replica.get(), log.get(), snapshots.get());
+  CoordinatorOptions options;
+  options.interval = milliseconds(config.reconcile_interval_ms);
+  options.fence_window = milliseconds(config.fence_window_ms);
+  options.secrets_dir = config.secrets_dir;
+  coordinator = std::make_unique<Coordinator>(
+      options, replica.get(), writer.get(), leases.get(), &clock);
+  workers =
+      std::make_unique<WorkerPool>(config.worker_threads, kMaxWaitingCalls);
+  context.replica = replica.get();
+  context.writer = writer.get();
+  context.log = log.get();
+  context.leases = leases.get();
+  context.loads = &loads;
+  context.workers = workers.get();
+  context.clock = &clock;
+  context.fence_window = milliseconds(config.fence_window_ms);
+  context.node_id = node_id;
+  context.started_at = clock.Steady();
+  context.end_offset = [this](federation::SubClusterId id,
+                              const std::string& kafka_topic,
+                              uint32_t partition) -> absl::StatusOr<uint64_t> {
+    const auto cluster = coordinator->Find(id);
+    if (cluster == nullptr) {
+      return absl::UnavailableError("the sub-cluster is not connected");
+    }
+    return cluster->EndOffset(kafka_topic, partition, kEndOffsetTimeout);
+  };
+  context.health = [this] {
+    const absl::Status health = Health();
+    return health.ok() ? std::string("ok") : std::string(health.message());
+  };
+  context.followers = [this] { return hub ? hub->followers() : 0; };
+  metrics = NodeMetrics({&context, snapshotter.get()});
+}
+
+absl::Status Node::Parts::Listen() {
+  hub = std::make_unique<FollowHub>(&context);
+  routing = std::make_unique<RoutingService>(&context, hub.get());
+  admin = std::make_unique<AdminService>(&context);
+  events = std::make_unique<EventsService>(&context);
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  // Else a second process could listen on the same port without an error.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1 << 20);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  int port = 0;
+  builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(),
+                           &port);
+  builder.RegisterService(routing.get());
+  builder.RegisterService(admin.get());
+  builder.RegisterService(events.get());
+  server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError("listen: can't listen on " + config.listen +
+                                  "; is the port in use?");
+  }
+  address = HostOf(config.listen) + ":" + std::to_string(port);
+  return absl::OkStatus();
+}
+
+absl::Status Node::Parts::ListenHttp() {
+  if (config.http_listen == "off") return absl::OkStatus();
+  ASSIGN_OR_RETURN(http, HttpServer::Start(config.http_listen,
+                                           {[this] { return metrics.Text(); },
+                                            [this] { return Health(); }}));
+  http_address =
+      HostOf(config.http_listen) + ":" + std::to_string(http->port());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Node>> Node::Start(const Config& config,
+                                                  const Clock& clock) {
+  auto parts = std::make_unique<Parts>();
+  parts->config = config;
+  RETURN_IF_ERROR(parts->OpenLog(clock));
+  RETURN_IF_ERROR(parts->Recover(clock));
+  parts->MakeContext(clock);
+  std::unique_ptr<Node> node(new Node(std::move(parts)));
+  RETURN_IF_ERROR(node->parts_->Listen());
+  RETURN_IF_ERROR(node->parts_->ListenHttp());
+  LogInfo("serving", {{"address", node->address()},
+                      {"http", node->http_address()},
+                      {"node", node->parts_->store->node_id()},
+                      {"version", kVersion}});
+  return node;
+}
+
+Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Node::~Node() { Stop(); }
+
+void Node::Stop() {
+  if (parts_ == nullptr) return;
+  parts_->http.reset();
+  if (parts_->server) {
+    parts_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    parts_->server->Wait();
+    parts_->server.reset();
+  }
+  parts_->hub.reset();
+  parts_->workers.reset();
+  parts_->coordinator.reset();
+  parts_->writer.reset();
+  if (parts_->snapshotter) {
+    const absl::Status saved = parts_->snapshotter->SaveNow();
+    if (!saved.ok()) LogWarning("last snapshot failed", {{"why", saved}});
+  }
+  LogInfo("stopped", {{"position", ToString(parts_->replica->position())}});
+  parts_.reset();
+}
+
+const std::string& Node::address() const { return parts_->address; }
+const std::string& Node::http_address() const { return parts_->http_address; }
+
+}  // namespace kafed::controller
