@@ -1,0 +1,118 @@
+#include "controller/rpc/router.h"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "tests/unit/federation/lab.h"
+
+namespace kafed::controller {
+namespace {
+
+using federation::Lab;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RouterTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(lab_.AddCluster("A", "eu", {"z1"}).ok());
+    ASSERT_TRUE(lab_.AddCluster("B", "eu", {"z2"}).ok());
+    v1::TopicSpec nca;
+    nca.set_name("nca");
+    nca.set_kind(v1::TOPIC_KIND_UNICAST);
+    ASSERT_TRUE(lab_.CreateTopic(nca).ok());
+    ASSERT_TRUE(lab_.CreateTopic("vpc", v1::TOPIC_KIND_MULTICAST).ok());
+    ASSERT_TRUE(lab_.AddHosts({Lab::HostOf("NCA0", "eu", "z1"),
+                               Lab::HostOf("NCA1", "eu", "z1"),
+                               Lab::HostOf("NCA2", "eu", "z2"),
+                               Lab::HostOf("NCA3", "eu", "z2")})
+                    .ok());
+    ASSERT_TRUE(lab_.CreateVpc("VPC1").ok());
+    v1::AddVpcHostsRequest join;
+    join.set_vpc("VPC1");
+    for (const auto& [host, vms] :
+         std::map<std::string, std::vector<std::string>>{
+             {"NCA0", {"vm0", "vm1"}}, {"NCA1", {"vm2"}}, {"NCA2", {"vm3"}}}) {
+      join.add_hosts(host);
+      join.add_vms()->mutable_ids()->Assign(vms.begin(), vms.end());
+    }
+    ASSERT_TRUE(lab_.Commit([&](federation::Draft* draft) {
+                      return PlanAddVpcHosts(join, {}, draft).status();
+                    })
+                    .ok());
+  }
+  v1::RouteResult Route(const std::string& key) {
+    v1::RouteResult result;
+    RouteKey(lab_.image(), key, &result);
+    return result;
+  }
+  Lab lab_;
+};
+
+TEST_F(RouterTest, AVpcIsSentOnceForEachHome) {
+  const v1::RouteResult result = Route("vpc/VPC1");
+  EXPECT_EQ(result.error_code(), 0u);
+  ASSERT_EQ(result.targets_size(), 2);
+  EXPECT_EQ(result.targets(0).sub_cluster(), "A");
+  EXPECT_EQ(result.targets(1).sub_cluster(), "B");
+  EXPECT_EQ(result.targets(0).kafka_topic(), "vpc.g1.0");
+  EXPECT_EQ(result.targets(0).epoch(), (uint64_t{1} << 32) + 1);
+}
+
+// VPC1 with vm0, vm1 on NCA0, vm2 on NCA1, vm3 on NCA2.
+TEST_F(RouterTest, MembersAreGroupedByPartitionWithTheirVms) {
+  v1::RouteMembersRequest request;
+  request.set_vpc("VPC1");
+  v1::RouteMembersResponse response;
+  ASSERT_TRUE(RouteMembers(lab_.image(), request, &response).ok());
+  std::map<std::string, std::vector<std::string>> vms;
+  for (const v1::MemberGroup& group : response.groups()) {
+    EXPECT_FALSE(group.target().kafka_topic().empty());
+    for (const v1::MemberHost& host : group.hosts()) {
+      vms[host.id()].assign(host.vms().begin(), host.vms().end());
+    }
+  }
+  EXPECT_THAT(vms["NCA0"], ElementsAre("vm0", "vm1"));
+  EXPECT_THAT(vms["NCA1"], ElementsAre("vm2"));
+  EXPECT_THAT(vms["NCA2"], ElementsAre("vm3"));
+  EXPECT_EQ(vms.size(), 3u);
+  EXPECT_EQ(response.membership_version(), 1u);
+}
+
+TEST_F(RouterTest, AnAgentReadsItsOwnChainAndThoseOfItsVpcs) {
+  v1::SubscriptionsRequest request;
+  request.set_host("NCA2");
+  v1::SubscriptionsResponse response;
+  ASSERT_TRUE(FindSubscriptions(lab_.image(), request, &response).ok());
+  ASSERT_EQ(response.subscriptions_size(), 2);
+  EXPECT_EQ(response.subscriptions(0).topic(), "nca");
+  EXPECT_EQ(response.subscriptions(0).keys(0).key(), "NCA2");
+  EXPECT_EQ(response.subscriptions(1).topic(), "vpc");
+  EXPECT_EQ(response.subscriptions(1).keys(0).key(), "VPC1");
+  EXPECT_EQ(response.subscriptions(1).keys(0).membership_version(), 1u);
+  ASSERT_EQ(response.sub_clusters_size(), 1) << "its home only";
+  EXPECT_EQ(response.sub_clusters(0).name(), "B");
+  EXPECT_EQ(response.kafka_topics_size(), 2);
+  for (const v1::Subscription& each : response.subscriptions()) {
+    v1::KnownChain* known = request.add_known();
+    known->set_topic(each.topic());
+    known->set_partition(each.partition());
+    known->set_epoch(each.epoch());
+  }
+  v1::SubscriptionsResponse again;
+  ASSERT_TRUE(FindSubscriptions(lab_.image(), request, &again).ok());
+  EXPECT_EQ(again.subscriptions(0).chain_size(), 0) << "nothing newer";
+}
+
+TEST_F(RouterTest, ErrorsNameTheKey) {
+  EXPECT_THAT(Route("nca/ghost").error(), HasSubstr("no host"));
+  EXPECT_THAT(Route("ghost/x").error(), HasSubstr("no topic"));
+  EXPECT_THAT(Route("x").error(), HasSubstr("TOPIC/ID"));
+  ASSERT_TRUE(lab_.CreateVpc("empty").ok());
+  EXPECT_THAT(Route("vpc/empty").error(), HasSubstr("no members"));
+  EXPECT_EQ(Route("nca/NCA3").error_code(), 0u);
+}
+
+}  // namespace
+}  // namespace kafed::controller

@@ -1,0 +1,176 @@
+#include "controller/write/writer.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/blocking_counter.h"
+#include "federation/image/entry_codec.h"
+#include "tests/unit/controller/node_bench.h"
+
+namespace kafed::controller {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(WriterTest, PublishesWhatItAnswers) {
+  NodeBench node;
+  const auto committed = node.AddCluster("a");
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(committed->position, node.replica->position());
+  EXPECT_TRUE(node.replica->image()->FindSubCluster("a").valid());
+  federation::Image replayed;
+  ASSERT_TRUE(Replay(node.log, &replayed, nullptr).ok());
+  EXPECT_EQ(replayed.Hash(), node.replica->image()->Hash());
+}
+
+TEST(WriterTest, ARefusalChangesNothing) {
+  NodeBench node;
+  ASSERT_TRUE(node.AddCluster("a").ok());
+  const Position before = node.replica->position();
+  const auto again = node.AddCluster("a");
+  EXPECT_EQ(again.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(node.replica->position(), before);
+}
+
+TEST(WriterTest, ADryRunAnswersAndChangesNothing) {
+  NodeBench node;
+  const Position before = node.replica->position();
+  ASSERT_TRUE(node.AddCluster("a", node.RequestIdNow(), true).ok());
+  EXPECT_EQ(node.replica->position(), before);
+  EXPECT_FALSE(node.replica->image()->FindSubCluster("a").valid());
+}
+
+TEST(WriterTest, ARetryGetsTheFirstAnswer) {
+  NodeBench node;
+  const std::string id = node.RequestIdNow();
+  const auto first = node.AddCluster("a", id);
+  ASSERT_TRUE(first.ok());
+  const Position before = node.replica->position();
+  const auto second = node.AddCluster("a", id);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->response, first->response);
+  EXPECT_EQ(node.replica->position(), before);
+}
+
+TEST(WriterTest, ARequestOlderThanTheWindowIsNeverCarriedOut) {
+  NodeBench node;
+  const std::string id = node.RequestIdNow();
+  node.clock.Advance(milliseconds(federation::kRequestWindowMs + 1'000));
+  const auto late = node.AddCluster("a", id);
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(late.status().message()),
+              HasSubstr("look before you retry"));
+  EXPECT_FALSE(node.replica->image()->FindSubCluster("a").valid());
+  EXPECT_FALSE(node.AddCluster("a", "not a uuid").ok());
+}
+
+TEST(WriterTest, ManyCallersShareEntriesAndNoneIsLost) {
+  NodeBench node;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 100;
+  std::vector<std::thread> threads;
+  std::atomic<int> failed{0};
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        const auto added =
+            node.AddCluster("c" + std::to_string(t) + "-" + std::to_string(i));
+        if (!added.ok()) ++failed;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(node.replica->image()->SubClusters().size(), 400u);
+  EXPECT_LE(node.replica->position().index.value(), 401u);
+}
+
+TEST(WriterTest, TimeNeverGoesBackWhenTheClockDoes) {
+  NodeBench node;
+  ASSERT_TRUE(node.AddCluster("a").ok());
+  const uint64_t before = node.replica->image()->head().time_ms;
+  node.clock.StepWall(milliseconds(-100'000));
+  ASSERT_TRUE(node.AddCluster("b").ok());
+  EXPECT_EQ(node.replica->image()->head().time_ms, before);
+}
+
+// Another node that appends first, at every append, a number of times.
+class ContestedLog : public metastore::MemoryLoglet {
+ public:
+  explicit ContestedLog(int conflicts) : conflicts_(conflicts) {}
+  metastore::AppendOutcome AppendBatchAt(
+      LogIndex first, std::span<const metastore::LogEntry> entries) override {
+    if (first.value() > 1 && conflicts_ > 0) {
+      --conflicts_;
+      federation::Image image;
+      EXPECT_TRUE(Replay(this, &image, nullptr).ok());
+      v1::EntryHeader header;
+      header.set_entry_id(std::string(AsBytes(RandomBytes16())));
+      *header.mutable_position() = PositionOf(image);
+      header.mutable_position()->set_index(image.head().index.value() + 1);
+      header.set_feature_level(1);
+      header.set_predecessor_hash(image.head().header_hash);
+      header.set_time_ms(image.head().time_ms);
+      federation::Draft draft(image, header);
+      v1::AddSubClusterRequest request;
+      request.mutable_spec()->set_name("other-" + std::to_string(conflicts_));
+      request.mutable_spec()->set_region("eu");
+      request.mutable_spec()->add_zones("z");
+      request.mutable_spec()->set_bootstrap_servers("h:1");
+      EXPECT_TRUE(federation::PlanAddSubCluster(request, &draft).ok());
+      metastore::LogEntry entry;
+      std::copy(header.entry_id().begin(), header.entry_id().end(),
+                entry.id.begin());
+      entry.payload = federation::EncodeEntry(draft.entry());
+      EXPECT_TRUE(
+          metastore::MemoryLoglet::AppendBatchAt(first, {&entry, 1}).ok());
+    }
+    if (unknown_ > 0) {
+      --unknown_;
+      return metastore::UnknownOutcome(LogIndex(), absl::UnavailableError("?"));
+    }
+    return metastore::MemoryLoglet::AppendBatchAt(first, entries);
+  }
+  int conflicts_;
+  int unknown_ = 0;
+};
+
+TEST(WriterTest, PlansAgainWhenAnotherNodeWasFirst) {
+  ContestedLog log(3);
+  NodeBench node(&log);
+  ASSERT_TRUE(node.AddCluster("mine").ok());
+  const auto image = node.replica->image();
+  EXPECT_EQ(image->SubClusters().size(), 4u);
+  EXPECT_EQ(image->FindSubCluster("mine").value(), 4u);
+  // A name the other node took meanwhile is refused on the newer image.
+  log.conflicts_ = 1;
+  EXPECT_EQ(node.AddCluster("other-0").status().code(),
+            absl::StatusCode::kAlreadyExists);
+}
+
+TEST(WriterTest, AnUnknownOutcomeIsRetriedNeverReported) {
+  ContestedLog log(0);
+  NodeBench node(&log);
+  log.unknown_ = 3;
+  ASSERT_TRUE(node.AddCluster("a").ok());
+  EXPECT_EQ(node.replica->image()->SubClusters().size(), 1u);
+}
+
+TEST(ReplicaTest, WaitsForAPosition) {
+  NodeBench node;
+  const Position next{1, LogIndex(2)};
+  EXPECT_EQ(node.replica->WaitFor(next, milliseconds(1)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  std::thread waiter([&] {
+    EXPECT_TRUE(node.replica->WaitFor(next, milliseconds(60'000)).ok());
+  });
+  ASSERT_TRUE(node.AddCluster("a").ok());
+  waiter.join();
+}
+
+}  // namespace
+}  // namespace kafed::controller
