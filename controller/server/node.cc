@@ -163,7 +163,7 @@ void Node::Parts::MakeContext(const Clock& clock) {
     return health.ok() ? std::string("ok") : std::string(health.message());
   };
   context.followers = [this] { return hub ? hub->followers() : 0; };
-  metrics = NodeMetrics({&context, snapshotter.get()});
+  metrics = NodeMetrics({&context, snapshotter.get(), &coordinator->stats()});
 }
 
 absl::Status Node::Parts::Listen() {

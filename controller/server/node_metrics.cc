@@ -39,6 +39,30 @@ std::vector<Metric::Sample> DriftedTopics(const RpcContext& context) {
   return {{{}, drifted}};
 }
 
+void AddReconcileMetrics(const ReconcileStats* stats, Metrics* metrics) {
+  const auto add = [&](std::string name, std::string meaning,
+                       std::atomic<uint64_t> ReconcileStats::*member) {
+    metrics->Add(Counter(std::move(name), std::move(meaning), [stats, member] {
+      return static_cast<double>((stats->*member).load());
+    }));
+  };
+  add("kafed_reconcile_rounds_total", "Looks at sub-clusters since the start.",
+      &ReconcileStats::rounds);
+  add("kafed_reconcile_failures_total", "Looks at sub-clusters that failed.",
+      &ReconcileStats::failures);
+  add("kafed_kafka_topics_created_total",
+      "Kafka topics that were seen complete after they were planned.",
+      &ReconcileStats::topics_created);
+  add("kafed_kafka_topics_deleted_total", "Kafka topics that were deleted.",
+      &ReconcileStats::topics_deleted);
+  add("kafed_markers_written_total",
+      "Control messages written to hosts' partitions.",
+      &ReconcileStats::markers_written);
+  add("kafed_sessions_expired_total",
+      "Sessions that were ended because their leases were over.",
+      &ReconcileStats::sessions_expired);
+}
+
 }  // namespace
 
 Metrics NodeMetrics(const MetricSources& sources) {
@@ -75,6 +99,7 @@ Metrics NodeMetrics(const MetricSources& sources) {
   metrics.Add(Counter(
       "kafed_snapshots_failed_total", "Snapshots that failed since the start.",
       [snapshotter] { return static_cast<double>(snapshotter->failed()); }));
+  AddReconcileMetrics(sources.reconcile, &metrics);
   return metrics;
 }
 
