@@ -57,13 +57,11 @@ absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
   message->done = std::move(done);
   {
     absl::MutexLock lock(&mutex_);
-    RETURN_IF_ERROR(Accept(key, message.get()));
+    ASSIGN_OR_RETURN(const Targets targets, Accept(key, message.get()));
     KeyState* state = keys_.find(message->report.key)->second.get();
-    const auto targets = RouteOf(*message);
-    const Wait why =
-        targets.ok() ? WhyWait(*state, *targets) : Wait::kNotReady;
+    const Wait why = WhyWait(*state, targets);
     if (state->queue.empty() && why == Wait::kNone) {
-      SendAll(state, *targets, message.release());
+      SendAll(state, targets, message.release());
     } else {
       if (state->queue.empty()) state->why = why;
       state->queue.push_back(std::move(message));
@@ -74,7 +72,8 @@ absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
   return absl::OkStatus();
 }
 
-absl::Status Dispatcher::Accept(std::string_view key, Message* message) {
+absl::StatusOr<Dispatcher::Targets> Dispatcher::Accept(std::string_view key,
+                                                       Message* message) {
   if (closed_) {
     return absl::FailedPreconditionError("the producer is closed");
   }
@@ -97,7 +96,7 @@ absl::Status Dispatcher::Accept(std::string_view key, Message* message) {
         "key: the id is empty; only topics of kind hashed allow that");
   }
   RETURN_IF_ERROR(CheckLease(*message));
-  ASSIGN_OR_RETURN(const Targets targets, RouteOf(*message));
+  ASSIGN_OR_RETURN(Targets targets, RouteOf(*message));
   message->bytes = message->payload.size() + message->id.size() + kOverhead;
   RETURN_IF_ERROR(TakeBuffer(targets, message));
   message->accepted = clock_.Steady();
@@ -113,7 +112,7 @@ absl::Status Dispatcher::Accept(std::string_view key, Message* message) {
     state->name = message->report.key;
     state->keyed = !message->id.empty();
   }
-  return absl::OkStatus();
+  return targets;
 }
 
 absl::StatusOr<Dispatcher::Targets> Dispatcher::RouteOf(

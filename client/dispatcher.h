@@ -103,7 +103,7 @@ class Dispatcher {
   using Finished = std::vector<std::pair<DeliveryCallback, DeliveryReport>>;
   using Targets = std::vector<federation::Target>;
 
-  absl::Status Accept(std::string_view key, Message* message)
+  absl::StatusOr<Targets> Accept(std::string_view key, Message* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Targets> RouteOf(const Message& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -161,8 +161,12 @@ bool Dispatcher::PumpRefused(KeyState* key, Finished* done) {
                !target.ready || target.held() || !SendCopy(target, copy)) {
       key->refused.push_back(copy);
     } else {
-      key->places.push_back(
-          {number, target.segment.epoch, OutletOf(target.segment.sub_cluster)});
+      const KeyState::Place place{number, target.segment.epoch,
+                                  OutletOf(target.segment.sub_cluster)};
+      if (std::find(key->places.begin(), key->places.end(), place) ==
+          key->places.end()) {
+        key->places.push_back(place);
+      }
       ++stats_.retried;
     }
   }

@@ -83,8 +83,7 @@ absl::StatusOr<rd_kafka_t*> ProducerHandle::MakeKafka() const {
                 {"message.timeout.ms",
                  std::to_string(options_.message_timeout.count())},
                 {"queue.buffering.max.messages", "10000000"},
-                {"queue.buffering.max.kbytes", std::to_string(kbytes)},
-                {"enable.gapless.guarantee", "false"}}));
+                {"queue.buffering.max.kbytes", std::to_string(kbytes)}}));
   rd_kafka_conf_set_events(conf.get(),
                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
   char error[512] = "";
