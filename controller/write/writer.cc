@@ -208,6 +208,10 @@ absl::Status Writer::Append(const Draft& draft) {
       case metastore::AppendResult::kUnknown:
         break;
     }
+    if (absl::IsOutOfRange(outcome.detail)) {
+      // The index was trimmed meanwhile: this node is far behind the log.
+      Fault("can't tell whether an entry stands", {{"why", outcome.detail}});
+    }
     // Whether it stands is open: only the same append can tell.
     LogWarning("append with unknown outcome, retrying",
                {{"index", index.value()}, {"why", outcome.detail}});
