@@ -26,7 +26,7 @@ bool IsSecret(const std::string& property) {
 // Told by reconcile/ when it matters, over and over by librdkafka.
 bool IsChatter(std::string_view facility) {
   return facility == "FAIL" || facility == "CONFWARN" ||
-         facility == "REQTMOUT" || facility == "ERROR";
+         facility == "REQTMOUT" || facility == "ERROR" || facility == "GETPID";
 }
 
 absl::Status SetProperty(rd_kafka_conf_t* conf, const std::string& name,

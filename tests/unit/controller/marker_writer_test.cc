@@ -139,6 +139,9 @@ TEST_F(MarkerWriterTest, RetriesWhatCouldNotBeWritten) {
   Start();
   ASSERT_TRUE(AwaitReady("nca"));
   Join("blue", {"host-1"});
+  ASSERT_TRUE(Eventually([&] {
+    return kafka_.With([](auto& state) { return state.refused_writes; }) > 1;
+  }));
   EXPECT_EQ(Pending(), 1u);
   kafka_.With(
       [](FakeKafkaState& state) { state.refuse_write = absl::OkStatus(); });
