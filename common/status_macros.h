@@ -22,8 +22,8 @@
 
 #define RETURN_IF_ERROR(expr) \
   RETURN_IF_ERROR_INNER(KAFED_CONCAT(kafed_status_, __LINE__), expr)
-#define RETURN_IF_ERROR_INNER(tmp, expr)                   \
-  do {                                                     \
+#define RETURN_IF_ERROR_INNER(tmp, expr)                    \
+  do {                                                      \
     if (::absl::Status tmp = (expr); !tmp.ok()) return tmp; \
   } while (false)
 

@@ -14,9 +14,8 @@ std::string EncodeEntry(const v1::Entry& entry) {
   const std::string plain = entry.SerializeAsString();
   if (plain.size() >= kWorthCompressing) {
     std::string packed(1 + ZSTD_compressBound(plain.size()), kZstd);
-    const size_t size =
-        ZSTD_compress(packed.data() + 1, packed.size() - 1, plain.data(),
-                      plain.size(), kLevel);
+    const size_t size = ZSTD_compress(packed.data() + 1, packed.size() - 1,
+                                      plain.data(), plain.size(), kLevel);
     if (ZSTD_isError(size) == 0 && size < plain.size()) {
       packed.resize(1 + size);
       return packed;

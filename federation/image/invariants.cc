@@ -192,8 +192,8 @@ class Checker {
   }
 
   void CheckVpcs() {
-    image_.table(Table::kVpcs).ForEach(
-        [&](std::string_view key, std::string_view value) {
+    image_.table(Table::kVpcs)
+        .ForEach([&](std::string_view key, std::string_view value) {
           CheckVpc(std::string(key), DecodeRow<Vpc>(value));
         });
   }

@@ -309,8 +309,8 @@ class ApacheTest(unittest.TestCase):
                             node.admin.CreateVpc(admin_pb2.CreateVpcRequest(
                                 options=admin_pb2.MutationOptions(
                                     request_id=request_id()), id=vpc))
-                        except grpc.RpcError:
-                            return
+                        except (grpc.RpcError, ValueError):
+                            return  # the node is dead, the channel closed
                         acknowledged.append(vpc)
                         i += 1
                 writers = [threading.Thread(target=write, args=(w,))
