@@ -76,6 +76,9 @@ struct Block : Node {
 
 struct Page : Node {
   uint32_t bits;  // 2^bits blocks
+  static size_t BytesFor(size_t count) {
+    return sizeof(Page) + count * sizeof(void*);
+  }
   Block** blocks() { return reinterpret_cast<Block**>(this + 1); }
   Block* const* blocks() const {
     return reinterpret_cast<Block* const*>(this + 1);
@@ -155,9 +158,9 @@ Block* NewBlock(size_t rows, size_t data_bytes) {
 
 Page* NewPage(uint32_t bits) {
   const size_t count = size_t{1} << bits;
-  auto* page = new (Allocate(sizeof(Page) + count * sizeof(Block*))) Page;
+  auto* page = new (Allocate(Page::BytesFor(count))) Page;
   page->bits = bits;
-  std::memset(page->blocks(), 0, count * sizeof(Block*));
+  std::memset(page->blocks(), 0, count * sizeof(void*));
   return page;
 }
 
@@ -501,7 +504,7 @@ size_t BlockTable::MemoryBytes() const {
     bytes += sizeof(Branch);
     for (const Page* page : branch->pages) {
       if (page == nullptr) continue;
-      bytes += sizeof(Page) + page->count() * sizeof(Block*);
+      bytes += Page::BytesFor(page->count());
       for (size_t i = 0; i < page->count(); ++i) {
         if (page->blocks()[i] != nullptr) bytes += page->blocks()[i]->bytes;
       }

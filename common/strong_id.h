@@ -20,6 +20,7 @@ class StrongId {
   constexpr explicit StrongId(Rep value) : value_(value) {}
   constexpr Rep value() const { return value_; }
   constexpr bool valid() const { return value_ != 0; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): a false alarm about <=>
   friend constexpr auto operator<=>(StrongId, StrongId) = default;
   template <typename H>
   friend H AbslHashValue(H h, StrongId id) {

@@ -13,7 +13,6 @@ namespace kafed::controller {
 
 using federation::Draft;
 using federation::Image;
-using federation::KeyOf;
 using federation::Table;
 
 namespace {

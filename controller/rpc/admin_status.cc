@@ -20,8 +20,6 @@
 namespace kafed::controller {
 
 using federation::Image;
-using federation::KeyOf;
-using federation::SubCluster;
 using federation::SubClusterId;
 using federation::Table;
 using federation::Topic;
