@@ -1,0 +1,232 @@
+#include "cli/connection.h"
+
+#include <google/protobuf/descriptor.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "cli/text.h"
+#include "common/status_macros.h"
+
+namespace kafed::cli {
+namespace {
+
+constexpr int kMaxMessageBytes = 256 << 20;
+// A server of the list that does not answer must not eat the whole timeout.
+constexpr milliseconds kConnectTime{3'000};
+
+std::chrono::system_clock::time_point After(milliseconds time) {
+  return std::chrono::system_clock::now() + time;
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      status.error_message());
+}
+
+grpc::ByteBuffer Serialize(const Message& message) {
+  const std::string bytes = message.SerializeAsString();
+  const grpc::Slice slice(bytes);
+  return {&slice, 1};
+}
+
+bool Parse(const grpc::ByteBuffer& buffer, Message* message) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return false;
+  std::string bytes;
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  return message->ParseFromString(bytes);
+}
+
+// The next event of a queue that has one operation under way.
+bool Next(grpc::CompletionQueue* queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  return queue->Next(&tag, &ok) && ok;
+}
+
+// A queue must be empty before it is destroyed.
+void Drain(grpc::CompletionQueue* queue) {
+  queue->Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue->Next(&tag, &ok)) {
+  }
+}
+
+class GenericStream final : public CallStream {
+ public:
+  GenericStream(grpc::GenericStub* stub, const std::string& method,
+                milliseconds step)
+      : step_(step) {
+    call_ = stub->PrepareCall(&context_, method, &queue_);
+    call_->StartCall(this);
+    Await();
+  }
+  ~GenericStream() override {
+    if (!finished_) {
+      context_.TryCancel();
+      (void)Finish();
+    }
+    Drain(&queue_);
+  }
+
+  bool Write(const Message& request) override {
+    call_->Write(Serialize(request), this);
+    return Await();
+  }
+  bool WritesDone() override {
+    call_->WritesDone(this);
+    return Await();
+  }
+  bool Read(Message* response) override {
+    grpc::ByteBuffer buffer;
+    call_->Read(&buffer, this);
+    return Await() && Parse(buffer, response);
+  }
+  absl::Status Finish() override {
+    finished_ = true;
+    grpc::Status status;
+    call_->Finish(&status, this);
+    Await();
+    if (!late_) return FromGrpc(status);
+    return absl::DeadlineExceededError("no progress within " +
+                                       FormatDuration(step_));
+  }
+
+ private:
+  bool Await() {
+    if (step_.count() > 0) {
+      void* tag = nullptr;
+      bool ok = false;
+      const auto next = queue_.AsyncNext(&tag, &ok, After(step_));
+      if (next == grpc::CompletionQueue::GOT_EVENT) return ok;
+      late_ = true;
+      context_.TryCancel();
+    }
+    return Next(&queue_) && !late_;
+  }
+
+  const milliseconds step_;  // 0: not limited
+  bool late_ = false;
+  bool finished_ = false;
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+};
+
+}  // namespace
+
+struct Connection::Node {
+  explicit Node(std::string name) : address(std::move(name)) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    channel = grpc::CreateCustomChannel(
+        address, grpc::InsecureChannelCredentials(), arguments);
+    stub = std::make_unique<grpc::GenericStub>(channel);
+  }
+
+  // False: refused, or no answer within `time`.
+  bool Connect(milliseconds time) const {
+    const auto end = After(time);
+    auto state = channel->GetState(true);
+    while (state != GRPC_CHANNEL_READY) {
+      if (state == GRPC_CHANNEL_TRANSIENT_FAILURE ||
+          state == GRPC_CHANNEL_SHUTDOWN ||
+          !channel->WaitForStateChange(state, end)) {
+        return false;
+      }
+      state = channel->GetState(true);
+    }
+    return true;
+  }
+
+  absl::Status Call(const std::string& method, const Message& request,
+                    milliseconds left, Message* response) const {
+    grpc::ClientContext context;
+    context.set_deadline(After(left));
+    grpc::CompletionQueue queue;
+    const auto call =
+        stub->PrepareUnaryCall(&context, method, Serialize(request), &queue);
+    call->StartCall();
+    grpc::ByteBuffer answer;
+    grpc::Status status;
+    call->Finish(&answer, &status, nullptr);
+    Next(&queue);
+    Drain(&queue);
+    RETURN_IF_ERROR(FromGrpc(status));
+    if (Parse(answer, response)) return absl::OkStatus();
+    return absl::InternalError("the answer of " + address + " to " + method +
+                               " is not readable; is its version another?");
+  }
+
+  const std::string address;
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<grpc::GenericStub> stub;
+};
+
+std::string MethodOf(const Message& request) {
+  const auto* type = request.GetDescriptor();
+  for (int i = 0; i < type->file()->service_count(); ++i) {
+    const auto* service = type->file()->service(i);
+    for (int j = 0; j < service->method_count(); ++j) {
+      const auto* method = service->method(j);
+      if (method->input_type() != type) continue;
+      return "/" + service->full_name() + "/" + method->name();
+    }
+  }
+  return "";
+}
+
+Connection::Connection(std::vector<std::string> servers, RetryPolicy policy)
+    : policy_(std::move(policy)) {
+  for (std::string& server : servers) {
+    nodes_.push_back(std::make_unique<Node>(std::move(server)));
+  }
+}
+
+Connection::~Connection() = default;
+
+absl::StatusOr<Connection::Node*> Connection::Reach(milliseconds left) {
+  std::vector<std::string> tried;
+  for (const auto& node : nodes_) {
+    if (node->Connect(std::min(left, kConnectTime))) return node.get();
+    tried.push_back(node->address);
+  }
+  return absl::UnavailableError(
+      "no node answers at " + Join(tried, ", ") +
+      "; is kafed running there? --server or KAFED_SERVER name others");
+}
+
+absl::Status Connection::Call(const Message& request, Message* response) {
+  const std::string method = MethodOf(request);
+  absl::Status status = Retry(policy_, [&](milliseconds left) -> absl::Status {
+    ASSIGN_OR_RETURN(const Node* node, Reach(left));
+    return node->Call(method, request, left, response);
+  });
+  if (absl::IsDeadlineExceeded(status)) {
+    return absl::DeadlineExceededError("no answer within " +
+                                       FormatDuration(policy_.timeout) +
+                                       "; --timeout gives more time");
+  }
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<CallStream>> Connection::Open(
+    const Message& prototype, StepTime step) {
+  ASSIGN_OR_RETURN(const Node* node, Reach(policy_.timeout));
+  return std::unique_ptr<CallStream>(std::make_unique<GenericStream>(
+      node->stub.get(), MethodOf(prototype),
+      step == StepTime::kTimeout ? policy_.timeout : milliseconds(0)));
+}
+
+}  // namespace kafed::cli
