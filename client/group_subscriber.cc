@@ -1,0 +1,286 @@
+#include "client/group_subscriber.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "client/rpc/grpc_connection.h"
+#include "common/log.h"
+
+namespace kafed::client {
+namespace {
+constexpr absl::Duration kStep = absl::Milliseconds(50);
+// Workers are few and resources come and go: they ask more often than agents.
+constexpr milliseconds kMostRefresh{5'000};
+}  // namespace
+
+GroupSubscriber::GroupSubscriber(SubscriberOptions options,
+                                 SubscriberHandlers handlers)
+    : options_(std::move(options)),
+      handlers_(std::move(handlers)),
+      clock_(*options_.clock),
+      nodes_(options_.nodes, ConnectorOr(options_.connector)),
+      backoff_(options_.backoff_min, options_.backoff_max) {}
+
+absl::StatusOr<std::unique_ptr<Subscriber>> GroupSubscriber::Create(
+    SubscriberOptions options, SubscriberHandlers handlers) {
+  std::unique_ptr<GroupSubscriber> subscriber(
+      new GroupSubscriber(std::move(options), std::move(handlers)));
+  subscriber->thread_ = std::thread([self = subscriber.get()] {
+    self->Loop();
+  });
+  return std::unique_ptr<Subscriber>(std::move(subscriber));
+}
+
+GroupSubscriber::~GroupSubscriber() { Stop(); }
+
+void GroupSubscriber::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  std::map<std::string, std::unique_ptr<ConsumerHandle>> ending;
+  {
+    absl::MutexLock lock(&mutex_);
+    ending.swap(consumers_);
+  }
+  ending.clear();
+}
+
+void GroupSubscriber::Loop() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kStep)) return;
+      if (clock_.Steady() < next_ask_) continue;
+    }
+    Ask();
+  }
+}
+
+void GroupSubscriber::Ask() {
+  v1::SubscriptionsRequest request;
+  request.set_resource_topic(options_.resource_topic);
+  const auto response = nodes_.Subscriptions(request);
+  absl::MutexLock lock(&mutex_);
+  const milliseconds now = clock_.Steady();
+  if (!response.ok()) {
+    last_error_ = response.status();
+    next_ask_ = now + backoff_.Next();
+    return;
+  }
+  ++stats_.asked;
+  backoff_.Reset();
+  const milliseconds most = std::min(options_.refresh_interval, kMostRefresh);
+  next_ask_ =
+      now + most - milliseconds(RandomNumber64() % (most.count() / 5 + 1));
+  Merge(*response);
+  ready_ = true;
+}
+
+void GroupSubscriber::Merge(const v1::SubscriptionsResponse& response) {
+  std::map<uint32_t, AgentCluster> clusters;
+  for (const v1::SubClusterRow& row : response.sub_clusters()) {
+    clusters[row.id()] = {row.id(), row.name(), row.bootstrap_servers(),
+                          row.security_ref()};
+  }
+  std::map<uint32_t, std::string> kafka_topics;
+  for (const v1::KafkaTopicRow& row : response.kafka_topics()) {
+    if (row.ready()) kafka_topics[row.id()] = row.name();
+  }
+  std::map<std::string, std::set<std::string>> topics;
+  for (const auto& [name, consumer] : consumers_) topics[name];
+  std::map<std::string, AgentCluster> used;
+  chains_.clear();
+  for (const v1::Subscription& each : response.subscriptions()) {
+    for (const v1::Segment& segment : each.chain()) {
+      const auto cluster = clusters.find(segment.sub_cluster_id());
+      const auto topic = kafka_topics.find(segment.kafka_topic_id());
+      if (cluster == clusters.end() || topic == kafka_topics.end()) continue;
+      const std::string& name = cluster->second.name;
+      used[name] = cluster->second;
+      topics[name].insert(topic->second);
+      Chain& chain =
+          chains_[{name, topic->second, segment.kafka_partition()}];
+      chain.partition = each.partition();
+      chain.epoch = segment.epoch();
+      for (const v1::SubscribedKey& key : each.keys()) {
+        chain.keys.push_back(key.key());
+      }
+    }
+  }
+  for (const auto& [name, cluster] : used) ConsumerOf(cluster);
+  for (const auto& [name, names] : topics) {
+    const auto at = consumers_.find(name);
+    if (at != consumers_.end()) {
+      at->second->Subscribe({names.begin(), names.end()});
+    }
+  }
+}
+
+ConsumerHandle* GroupSubscriber::ConsumerOf(const AgentCluster& cluster) {
+  auto& consumer = consumers_[cluster.name];
+  if (consumer) return consumer.get();
+  ConsumerCallbacks callbacks;
+  callbacks.record = [this](Record record) { OnRecord(std::move(record)); };
+  callbacks.gap = [this](const ReadPlace& place, uint64_t) {
+    absl::MutexLock handler_lock(&handler_mutex_);
+    std::vector<std::string> keys;
+    {
+      absl::MutexLock lock(&mutex_);
+      for (const std::string& key :
+           chains_[{place.sub_cluster, place.kafka_topic,
+                    place.kafka_partition}]
+               .keys) {
+        keys.push_back(options_.resource_topic + "/" + key);
+      }
+    }
+    if (handlers_.on_gap) handlers_.on_gap(keys);
+  };
+  callbacks.trouble = [this](const absl::Status& status) {
+    absl::MutexLock lock(&mutex_);
+    last_error_ = status;
+  };
+  callbacks.owned = [this, name = cluster.name](const std::string& topic,
+                                                uint32_t partition,
+                                                bool owned) {
+    OnOwned(name, topic, partition, owned);
+  };
+  auto made = ConsumerHandle::Create(
+      {cluster, options_.group, options_.worker, options_.secrets_dir},
+      std::move(callbacks));
+  if (!made.ok()) {
+    LogWarning("no Kafka consumer for a sub-cluster",
+               {{"sub_cluster", cluster.name}, {"error", made.status()}});
+    last_error_ = made.status();
+    consumers_.erase(cluster.name);
+    return nullptr;
+  }
+  consumer = *std::move(made);
+  return consumer.get();
+}
+
+void GroupSubscriber::OnOwned(const std::string& sub_cluster,
+                              const std::string& topic, uint32_t partition,
+                              bool owned) {
+  absl::MutexLock lock(&mutex_);
+  const Place place{sub_cluster, topic, partition};
+  const auto at = owned_.find(place);
+  if (at != owned_.end()) {
+    for (const auto& [ticket, offset] : at->second.pending) {
+      tickets_.erase(ticket);
+    }
+    owned_.erase(at);
+  }
+  if (owned) owned_.emplace(place, options_.filter_entries);
+}
+
+void GroupSubscriber::OnRecord(Record record) {
+  absl::MutexLock handler_lock(&handler_mutex_);
+  Message message;
+  {
+    absl::MutexLock lock(&mutex_);
+    const Place place{record.sub_cluster, record.kafka_topic,
+                      record.kafka_partition};
+    const auto at = owned_.find(place);
+    if (stopping_ || at == owned_.end()) return;
+    if (record.header && record.header->kind != MessageKind::kData) return;
+    message.topic = options_.resource_topic;
+    message.key = message.topic + "/" + record.key;
+    if (record.header) {
+      message.source = record.header->source;
+      message.sequence = record.header->sequence;
+      if (!at->second.seen.Take(
+              RepeatFilter::NameOf(message.source, message.key),
+              message.sequence)) {
+        ++stats_.repeats;
+        return;
+      }
+    }
+    const auto chain = chains_.find(place);
+    if (chain != chains_.end()) {
+      message.partition = chain->second.partition;
+      message.epoch = chain->second.epoch;
+      message.late = record.header && record.header->epoch < message.epoch;
+    }
+    message.payload = std::move(record.payload);
+    message.headers = std::move(record.headers);
+    message.offset = record.offset;
+    message.ticket = next_ticket_++;
+    at->second.pending[message.ticket] = record.offset;
+    tickets_[message.ticket] = place;
+    ++stats_.delivered;
+  }
+  handlers_.on_message(message);
+}
+
+absl::Status GroupSubscriber::CommitTicket(uint64_t ticket) {
+  ConsumerHandle* consumer = nullptr;
+  ReadPlace commit;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto at = tickets_.find(ticket);
+    if (at == tickets_.end()) {
+      return absl::AbortedError(
+          "the message's partition is another worker's by now, or it was "
+          "committed before");
+    }
+    const Place place = at->second;
+    Owned& owned = owned_.at(place);
+    commit = {std::get<0>(place), std::get<1>(place), std::get<2>(place),
+              owned.pending.at(ticket) + 1, 0};
+    while (!owned.pending.empty() && owned.pending.begin()->first <= ticket) {
+      tickets_.erase(owned.pending.begin()->first);
+      owned.pending.erase(owned.pending.begin());
+    }
+    const auto handle = consumers_.find(commit.sub_cluster);
+    if (handle == consumers_.end()) return absl::CancelledError("stopped");
+    consumer = handle->second.get();
+  }
+  const absl::Status status = consumer->Commit({commit}, true);
+  if (status.ok()) return status;
+  return absl::AbortedError("the commit was refused: " + status.ToString());
+}
+
+absl::Status GroupSubscriber::Commit(const Message& message) {
+  return CommitTicket(message.ticket);
+}
+
+absl::Status GroupSubscriber::CommitAll() {
+  std::vector<uint64_t> tickets;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [place, owned] : owned_) {
+      if (!owned.pending.empty()) {
+        tickets.push_back(owned.pending.rbegin()->first);
+      }
+    }
+  }
+  absl::Status status;
+  for (const uint64_t ticket : tickets) {
+    const absl::Status each = CommitTicket(ticket);
+    if (status.ok()) status = each;
+  }
+  return status;
+}
+
+absl::Status GroupSubscriber::WaitReady(milliseconds timeout) const {
+  absl::MutexLock lock(&mutex_);
+  if (mutex_.AwaitWithTimeout(absl::Condition(&ready_),
+                              absl::Milliseconds(timeout.count()))) {
+    return absl::OkStatus();
+  }
+  return absl::DeadlineExceededError(
+      "no node answered after " + std::to_string(timeout.count()) + " ms" +
+      (last_error_.ok() ? "" : "; last error: " + last_error_.ToString()));
+}
+
+SubscriberStats GroupSubscriber::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+}  // namespace kafed::client
