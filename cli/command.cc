@@ -127,6 +127,7 @@ Command& Command::Positional(const char* name, const char* description,
   option->type_name("");
   if (count == Count::kMany) {
     option->expected(1, CLI::detail::expected_max_vector_size);
+    option->allow_extra_args();
   } else {
     option->expected(1);
   }
@@ -242,7 +243,8 @@ int CommandTree::Run(std::vector<std::string> arguments,
   } catch (const CLI::Success& done) {
     return app->exit(done, *streams.out, *streams.error);
   } catch (const CLI::ParseError& error) {
-    const auto unknown = deepest()->remaining();
+    // With fallthrough, words that nobody wants end at the root.
+    const auto unknown = app->remaining(true);
     const bool no_command =
         !deepest()
              ->get_subcommands([](const CLI::App*) { return true; })

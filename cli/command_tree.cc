@@ -19,6 +19,8 @@ std::unique_ptr<CommandTree> MakeCommandTree() {
   AddEventsCommand(root);
   AddSnapshotCommands(root);
   AddStatusCommand(root);
+  AddProduceCommand(root);
+  AddConsumeCommand(root);
   tree->root()
       .Verb("version", "Print the version of kafedctl")
       .Runs([](Invocation* run) {

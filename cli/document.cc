@@ -66,30 +66,27 @@ class JsonWriter final : public DocumentWriter {
 
 class YamlWriter final : public DocumentWriter {
  public:
-  explicit YamlWriter(std::ostream* out)
-      : out_(*out), emitter_(std::make_unique<YAML::Emitter>(out_)) {}
+  explicit YamlWriter(std::ostream* out) : out_(*out) {}
 
-  void BeginObject() override { *emitter_ << YAML::BeginMap; }
-  void EndObject() override { *emitter_ << YAML::EndMap; }
-  void BeginArray() override { *emitter_ << YAML::BeginSeq; }
-  void EndArray() override { *emitter_ << YAML::EndSeq; }
+  void BeginObject() override { Emitter() << YAML::BeginMap; }
+  void EndObject() override { Emitter() << YAML::EndMap; }
+  void BeginArray() override { Emitter() << YAML::BeginSeq; }
+  void EndArray() override { Emitter() << YAML::EndSeq; }
   void Key(std::string_view name) override {
-    *emitter_ << YAML::Key << std::string(name) << YAML::Value;
+    Emitter() << YAML::Key << std::string(name) << YAML::Value;
   }
   void Text(std::string_view text) override {
     // Quoted where another reader would take it for a number or a boolean.
-    if (LooksLikeLiteral(text)) *emitter_ << YAML::DoubleQuoted;
-    *emitter_ << std::string(text);
+    if (LooksLikeLiteral(text)) Emitter() << YAML::DoubleQuoted;
+    Emitter() << std::string(text);
   }
   void Literal(std::string_view text) override {
-    *emitter_ << std::string(text);
+    Emitter() << std::string(text);
   }
   void EndDocument() override {
     out_ << '\n';
     out_.flush();
-    emitter_ = std::make_unique<YAML::Emitter>(out_);
-    // What follows is another document.
-    *emitter_ << YAML::BeginDoc;
+    emitter_.reset();
   }
 
  private:
@@ -110,7 +107,18 @@ class YamlWriter final : public DocumentWriter {
     return false;
   }
 
+  // Of the present document; begun by its first value.
+  YAML::Emitter& Emitter() {
+    if (!emitter_) {
+      emitter_ = std::make_unique<YAML::Emitter>(out_);
+      if (!first_) *emitter_ << YAML::BeginDoc;
+      first_ = false;
+    }
+    return *emitter_;
+  }
+
   std::ostream& out_;
+  bool first_ = true;
   std::unique_ptr<YAML::Emitter> emitter_;
 };
 

@@ -1,0 +1,196 @@
+// Retries: the same bytes again while the trouble may pass, and no longer.
+#include "cli/connection.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <vector>
+
+#include "cli/invocation.h"
+#include "common/uuid.h"
+#include "kafed/v1/admin.grpc.pb.h"
+#include "kafed/v1/events.pb.h"
+#include "kafed/v1/routing.pb.h"
+
+namespace kafed::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Pauses move the clock.
+RetryPolicy PolicyOn(FakeClock* clock, std::vector<int64_t>* pauses) {
+  RetryPolicy policy;
+  policy.clock = clock;
+  policy.pause = [clock, pauses](milliseconds time) {
+    pauses->push_back(time.count());
+    clock->Advance(time);
+  };
+  return policy;
+}
+
+TEST(Retry, RepeatsWhatMayPass) {
+  FakeClock clock;
+  std::vector<int64_t> pauses;
+  int calls = 0;
+  const absl::Status status =
+      Retry(PolicyOn(&clock, &pauses), [&](milliseconds) -> absl::Status {
+        switch (++calls) {
+          case 1:
+            return absl::UnavailableError("gone");
+          case 2:
+            return absl::DeadlineExceededError("late");
+          default:
+            return absl::OkStatus();
+        }
+      });
+  EXPECT_TRUE(status.ok());
+  EXPECT_EQ(calls, 3);
+  EXPECT_THAT(pauses, ElementsAre(100, 200));
+}
+
+TEST(Retry, GivesUpAfterAFewAttempts) {
+  FakeClock clock;
+  std::vector<int64_t> pauses;
+  const absl::Status status =
+      Retry(PolicyOn(&clock, &pauses),
+            [](milliseconds) { return absl::UnavailableError("gone"); });
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(pauses, ElementsAre(100, 200, 400, 800));
+}
+
+TEST(Retry, DoesNotRepeatARefusal) {
+  FakeClock clock;
+  std::vector<int64_t> pauses;
+  int calls = 0;
+  const absl::Status status =
+      Retry(PolicyOn(&clock, &pauses), [&](milliseconds) {
+        ++calls;
+        return absl::InvalidArgumentError("name: bad");
+      });
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Retry, StaysWithinTheTimeout) {
+  FakeClock clock;
+  std::vector<int64_t> pauses;
+  std::vector<int64_t> left;
+  RetryPolicy policy = PolicyOn(&clock, &pauses);
+  policy.timeout = milliseconds(250);
+  const absl::Status status = Retry(policy, [&](milliseconds time) {
+    left.push_back(time.count());
+    return absl::UnavailableError("gone");
+  });
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(left, ElementsAre(250, 150));
+}
+
+TEST(Connection, FindsTheRpcOfARequest) {
+  EXPECT_EQ(MethodOf(v1::ListHostsRequest()), "/kafed.v1.Admin/ListHosts");
+  EXPECT_EQ(MethodOf(v1::RouteRequest()), "/kafed.v1.Routing/Route");
+  EXPECT_EQ(MethodOf(v1::ReadEventsRequest()), "/kafed.v1.Events/Read");
+  EXPECT_EQ(MethodOf(v1::HostSpec()), "");
+}
+
+// Fails the first calls, and remembers the request ids it was sent.
+class FlakyAdmin final : public v1::Admin::Service {
+ public:
+  grpc::Status CreateVpc(grpc::ServerContext*,
+                         const v1::CreateVpcRequest* request,
+                         v1::MutationResponse* response) override {
+    ids.push_back(request->options().request_id());
+    if (ids.size() < 3) return {grpc::StatusCode::UNAVAILABLE, "not yet"};
+    response->set_summary("VPC " + request->id() + " created");
+    return grpc::Status::OK;
+  }
+  grpc::Status DeleteVpc(grpc::ServerContext*, const v1::DeleteVpcRequest*,
+                         v1::MutationResponse*) override {
+    return {grpc::StatusCode::UNKNOWN, "the log did not answer"};
+  }
+  grpc::Status ImportHosts(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ImportProgress, v1::ImportHostsRequest>*
+          stream) override {
+    v1::ImportHostsRequest request;
+    while (stream->Read(&request)) {
+    }
+    return {grpc::StatusCode::INVALID_ARGUMENT, "hosts[3].zone: is empty"};
+  }
+
+  std::vector<std::string> ids;
+};
+
+class ConnectionTest : public ::testing::Test {
+ protected:
+  ConnectionTest() {
+    grpc::ServerBuilder builder;
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(&admin_);
+    server_ = builder.BuildAndStart();
+    // The first one is never there.
+    options_.servers = {"127.0.0.1:1", "127.0.0.1:" + std::to_string(port_)};
+  }
+  ~ConnectionTest() override { server_->Shutdown(); }
+
+  FlakyAdmin admin_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  GlobalOptions options_;
+  std::ostringstream out_;
+  std::ostringstream error_;
+  Streams streams_{nullptr, &out_, &error_};
+};
+
+TEST_F(ConnectionTest, RepeatsAChangeWithTheSameRequestId) {
+  Invocation run(options_, streams_);
+  v1::CreateVpcRequest request;
+  request.set_id("v1");
+  ASSERT_TRUE(run.Change(&request).ok());
+  ASSERT_EQ(admin_.ids.size(), 3u);
+  EXPECT_EQ(admin_.ids[0].size(), 16u);
+  EXPECT_EQ(admin_.ids[0], admin_.ids[1]);
+  EXPECT_EQ(admin_.ids[0], admin_.ids[2]);
+  EXPECT_THAT(out_.str(), HasSubstr("VPC v1 created"));
+}
+
+TEST_F(ConnectionTest, SaysHowToRepeatAnUnknownOutcome) {
+  Invocation run(options_, streams_);
+  v1::DeleteVpcRequest request;
+  const absl::Status status = run.Change(&request);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("the log did not answer; the outcome is unknown: run "
+                        "it again with --request-id " +
+                        ToHex(run.MutationOptions().request_id())));
+}
+
+TEST_F(ConnectionTest, StreamsEndWithTheNodesError) {
+  Connection connection(options_.servers, {});
+  auto stream = connection.Open(v1::ImportHostsRequest(), StepTime::kTimeout);
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_TRUE((*stream)->Write(v1::ImportHostsRequest()));
+  EXPECT_TRUE((*stream)->WritesDone());
+  v1::ImportProgress progress;
+  EXPECT_FALSE((*stream)->Read(&progress));
+  const absl::Status status = (*stream)->Finish();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_EQ(status.message(), "hosts[3].zone: is empty");
+}
+
+TEST_F(ConnectionTest, NamesTheServersThatDoNotAnswer) {
+  RetryPolicy policy;
+  policy.attempts = 1;
+  Connection connection({"127.0.0.1:1", "127.0.0.1:2"}, policy);
+  v1::StatusResponse response;
+  const absl::Status status = connection.Call(v1::StatusRequest(), &response);
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("no node answers at 127.0.0.1:1, 127.0.0.1:2"));
+}
+
+}  // namespace
+}  // namespace kafed::cli
