@@ -124,12 +124,13 @@ absl::Status AdminService::JoinVpc(const v1::AddVpcHostsRequest& request,
             planned.set_membership_version(plan.membership_version);
             planned.mutable_new_homes()->Assign(plan.new_homes.begin(),
                                                 plan.new_homes.end());
+            planned.set_fenced(plan.needs_fence);
             return planned.SerializeAsString();
           },
           request.options().request_id(), request.options().dry_run()));
   response->ParseFromString(committed.response);
   response->mutable_result()->set_dry_run(request.options().dry_run());
-  if (response->new_homes().empty() || request.options().dry_run()) {
+  if (!response->fenced() || request.options().dry_run()) {
     return absl::OkStatus();
   }
   // Producers with older routes do not send to the new home: the answer waits

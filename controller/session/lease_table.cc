@@ -14,7 +14,9 @@ LeaseTable::LeaseTable(const LeaseOptions& options, const Clock* clock,
     : options_(options), clock_(*clock) {
   const milliseconds now = clock_.Steady();
   absl::MutexLock lock(&mutex_);
-  unary_end_ = now + options_.multicast_ttl;
+  // A log that has only just begun had no former processes.
+  const bool first = image.head().index.value() <= 1;
+  unary_end_ = first ? now : now + options_.multicast_ttl;
   image.table(Table::kSessions)
       .ForEach([&](std::string_view key, std::string_view) {
         mutex_.AssertHeld();

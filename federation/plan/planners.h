@@ -71,6 +71,8 @@ using ChainEnds = std::map<std::pair<TopicId, PartitionNumber>, ChainEnd>;
 struct AddVpcHostsPlan {
   uint64_t membership_version = 0;
   std::vector<std::string> new_homes;
+  // Producers may hold routes to the VPC that miss a new home.
+  bool needs_fence = false;
 };
 absl::StatusOr<AddVpcHostsPlan> PlanAddVpcHosts(
     const v1::AddVpcHostsRequest& request, const ChainEnds& ends, Draft* draft);

@@ -107,6 +107,13 @@ void AddOffsets(TopicId topic_id, const std::string& vpc,
   }
 }
 
+// A VPC that was deleted lately may still have routes in use.
+bool WasBoundBefore(TopicId topic, const std::string& vpc, const Draft& draft) {
+  std::string key(1, static_cast<char>(Table::kBindings));
+  key += KeyOf(topic, vpc);
+  return draft.image().table(Table::kTombstones).Find(key).has_value();
+}
+
 void UnbindHome(TopicId topic, const std::string& vpc,
                 PartitionNumber partition, Draft* draft) {
   v1::Record record;
@@ -180,6 +187,8 @@ absl::StatusOr<AddVpcHostsPlan> PlanAddVpcHosts(
     for (const auto& [home, members] : homes) {
       const auto binding = draft->image().binding(topic_id, request.vpc());
       if (binding && TargetFor(*binding, home) != nullptr) continue;
+      plan.needs_fence = plan.needs_fence || !vpc->homes.empty() ||
+                         WasBoundBefore(topic_id, request.vpc(), *draft);
       RETURN_IF_ERROR(BindHome(topic_id, topic, request.vpc(), *vpc, home,
                                members, &placer, draft));
       new_homes.insert(draft->image().sub_cluster(home)->name);

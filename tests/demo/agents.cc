@@ -14,6 +14,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "client/mirror.h"
+#include "client/rpc/grpc_connection.h"
 #include "client/subscriber.h"
 #include "tests/demo/commands.h"
 #include "tests/demo/ledger.h"
@@ -282,9 +283,14 @@ int RunAgents(const AgentOptions& options) {
 
   client::MirrorOptions mirror_options;
   mirror_options.nodes = {options.server};
+  mirror_options.connector = client::GrpcConnector();
   auto mirror = client::Mirror::Create(mirror_options);
-  if (!mirror.ok() || !(*mirror)->WaitReady(milliseconds(20'000)).ok()) {
-    std::fprintf(stderr, "agents: no view of %s\n", options.server.c_str());
+  const absl::Status ready = mirror.ok()
+                                 ? (*mirror)->WaitReady(milliseconds(20'000))
+                                 : mirror.status();
+  if (!ready.ok()) {
+    std::fprintf(stderr, "agents: no view of %s: %s\n",
+                 options.server.c_str(), ready.ToString().c_str());
     return 1;
   }
   const Placement placement =
