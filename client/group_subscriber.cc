@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kStep = absl::Milliseconds(50);
 // Workers are few and resources come and go: they ask more often than agents.
 constexpr milliseconds kMostRefresh{5'000};
+constexpr size_t kMostFetched = 1'000;
+constexpr milliseconds kCommitPatience{60'000};
 }  // namespace
 
 GroupSubscriber::GroupSubscriber(SubscriberOptions options,
@@ -30,6 +32,9 @@ absl::StatusOr<std::unique_ptr<Subscriber>> GroupSubscriber::Create(
   subscriber->thread_ = std::thread([self = subscriber.get()] {
     self->Loop();
   });
+  subscriber->deliverer_ = std::thread([self = subscriber.get()] {
+    self->DeliverLoop();
+  });
   return std::unique_ptr<Subscriber>(std::move(subscriber));
 }
 
@@ -42,6 +47,7 @@ void GroupSubscriber::Stop() {
     stopping_ = true;
   }
   if (thread_.joinable()) thread_.join();
+  if (deliverer_.joinable()) deliverer_.join();
   std::map<std::string, std::unique_ptr<ConsumerHandle>> ending;
   {
     absl::MutexLock lock(&mutex_);
@@ -150,7 +156,8 @@ ConsumerHandle* GroupSubscriber::ConsumerOf(const AgentCluster& cluster) {
     OnOwned(name, topic, partition, owned);
   };
   auto made = ConsumerHandle::Create(
-      {cluster, options_.group, options_.worker, options_.secrets_dir},
+      {cluster, options_.group, options_.worker, options_.secrets_dir,
+       options_.session_timeout},
       std::move(callbacks));
   if (!made.ok()) {
     LogWarning("no Kafka consumer for a sub-cluster",
@@ -175,74 +182,126 @@ void GroupSubscriber::OnOwned(const std::string& sub_cluster,
     }
     owned_.erase(at);
   }
-  if (owned) owned_.emplace(place, options_.filter_entries);
+  if (owned) {
+    owned_.emplace(std::piecewise_construct, std::forward_as_tuple(place),
+                   std::forward_as_tuple(next_tenure_++,
+                                         options_.filter_entries));
+  }
 }
 
 void GroupSubscriber::OnRecord(Record record) {
-  absl::MutexLock handler_lock(&handler_mutex_);
-  Message message;
-  {
-    absl::MutexLock lock(&mutex_);
-    const Place place{record.sub_cluster, record.kafka_topic,
-                      record.kafka_partition};
-    const auto at = owned_.find(place);
-    if (stopping_ || at == owned_.end()) return;
-    if (record.header && record.header->kind != MessageKind::kData) return;
-    message.topic = options_.resource_topic;
-    message.key = message.topic + "/" + record.key;
-    if (record.header) {
-      message.source = record.header->source;
-      message.sequence = record.header->sequence;
-      if (!at->second.seen.Take(
-              RepeatFilter::NameOf(message.source, message.key),
-              message.sequence)) {
-        ++stats_.repeats;
-        return;
-      }
+  absl::MutexLock lock(&mutex_);
+  const auto room = [this] {
+    mutex_.AssertReaderHeld();
+    return stopping_ || fetched_.size() < kMostFetched;
+  };
+  mutex_.Await(absl::Condition(&room));
+  const auto at = owned_.find(
+      {record.sub_cluster, record.kafka_topic, record.kafka_partition});
+  if (at == owned_.end()) return;
+  fetched_.push_back({std::move(record), at->second.tenure});
+}
+
+void GroupSubscriber::DeliverLoop() {
+  const auto wake = [this] {
+    mutex_.AssertReaderHeld();
+    return stopping_ || !fetched_.empty();
+  };
+  while (true) {
+    absl::MutexLock handler_lock(&handler_mutex_);
+    std::optional<Message> message;
+    {
+      absl::MutexLock lock(&mutex_);
+      // Not for ever: gaps are reported under the same lock.
+      mutex_.AwaitWithTimeout(absl::Condition(&wake), kStep);
+      if (stopping_) return;
+      if (fetched_.empty()) continue;
+      Fetched fetched = std::move(fetched_.front());
+      fetched_.pop_front();
+      message = MessageOf(std::move(fetched));
     }
-    const auto chain = chains_.find(place);
-    if (chain != chains_.end()) {
-      message.partition = chain->second.partition;
-      message.epoch = chain->second.epoch;
-      message.late = record.header && record.header->epoch < message.epoch;
-    }
-    message.payload = std::move(record.payload);
-    message.headers = std::move(record.headers);
-    message.offset = record.offset;
-    message.ticket = next_ticket_++;
-    at->second.pending[message.ticket] = record.offset;
-    tickets_[message.ticket] = place;
-    ++stats_.delivered;
+    if (message) handlers_.on_message(*message);
   }
-  handlers_.on_message(message);
+}
+
+std::optional<Message> GroupSubscriber::MessageOf(Fetched fetched) {
+  Record& record = fetched.record;
+  const Place place{record.sub_cluster, record.kafka_topic,
+                    record.kafka_partition};
+  const auto at = owned_.find(place);
+  if (at == owned_.end() || at->second.tenure != fetched.tenure) {
+    return std::nullopt;  // its next owner gets it
+  }
+  if (record.header && record.header->kind != MessageKind::kData) {
+    return std::nullopt;
+  }
+  Message message;
+  message.topic = options_.resource_topic;
+  message.key = message.topic + "/" + record.key;
+  if (record.header) {
+    message.source = record.header->source;
+    message.sequence = record.header->sequence;
+    if (!at->second.seen.Take(
+            RepeatFilter::NameOf(message.source, message.key),
+            message.sequence)) {
+      ++stats_.repeats;
+      return std::nullopt;
+    }
+  }
+  const auto chain = chains_.find(place);
+  if (chain != chains_.end()) {
+    message.partition = chain->second.partition;
+    message.epoch = chain->second.epoch;
+    message.late = record.header && record.header->epoch < message.epoch;
+  }
+  message.payload = std::move(record.payload);
+  message.headers = std::move(record.headers);
+  message.offset = record.offset;
+  message.ticket = next_ticket_++;
+  at->second.pending[message.ticket] = record.offset;
+  tickets_[message.ticket] = place;
+  ++stats_.delivered;
+  return message;
 }
 
 absl::Status GroupSubscriber::CommitTicket(uint64_t ticket) {
-  ConsumerHandle* consumer = nullptr;
-  ReadPlace commit;
-  {
+  const milliseconds deadline = clock_.Steady() + kCommitPatience;
+  while (true) {
+    ConsumerHandle* consumer = nullptr;
+    ReadPlace commit;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto at = tickets_.find(ticket);
+      if (at == tickets_.end() || stopping_) {
+        return absl::AbortedError(
+            "the message's partition is another worker's by now, or it was "
+            "committed before");
+      }
+      const auto& [sub_cluster, topic, partition] = at->second;
+      commit = {sub_cluster, topic, partition,
+                owned_.at(at->second).pending.at(ticket) + 1, 0};
+      consumer = consumers_.at(sub_cluster).get();
+    }
+    const absl::Status status = consumer->Commit({commit}, true);
     absl::MutexLock lock(&mutex_);
-    const auto at = tickets_.find(ticket);
-    if (at == tickets_.end()) {
-      return absl::AbortedError(
-          "the message's partition is another worker's by now, or it was "
-          "committed before");
+    if (status.ok()) {
+      const auto at = tickets_.find(ticket);
+      if (at == tickets_.end()) return status;
+      auto& pending = owned_.at(at->second).pending;
+      while (!pending.empty() && pending.begin()->first <= ticket) {
+        tickets_.erase(pending.begin()->first);
+        pending.erase(pending.begin());
+      }
+      return status;
     }
-    const Place place = at->second;
-    Owned& owned = owned_.at(place);
-    commit = {std::get<0>(place), std::get<1>(place), std::get<2>(place),
-              owned.pending.at(ticket) + 1, 0};
-    while (!owned.pending.empty() && owned.pending.begin()->first <= ticket) {
-      tickets_.erase(owned.pending.begin()->first);
-      owned.pending.erase(owned.pending.begin());
+    // A group in the middle of a rebalance takes no commits; this worker keeps
+    // its partitions until it gives them up. Without an answer, the same commit
+    // again does no harm either.
+    if (absl::IsAborted(status) || clock_.Steady() >= deadline) {
+      return absl::AbortedError("the commit was refused: " + status.ToString());
     }
-    const auto handle = consumers_.find(commit.sub_cluster);
-    if (handle == consumers_.end()) return absl::CancelledError("stopped");
-    consumer = handle->second.get();
+    mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kStep);
   }
-  const absl::Status status = consumer->Commit({commit}, true);
-  if (status.ok()) return status;
-  return absl::AbortedError("the commit was refused: " + status.ToString());
 }
 
 absl::Status GroupSubscriber::Commit(const Message& message) {

@@ -4,10 +4,15 @@
 // Kafka assigns the physical partitions; nodes say which Kafka topics there
 // are. A partition that is taken away forgets what was handed over but not
 // committed, because its next owner gets it again.
+//
+// Handlers run on a thread of their own: a commit may have to wait for the end
+// of a rebalance, and that needs the polling threads.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -38,10 +43,16 @@ class GroupSubscriber final : public Subscriber {
   // (sub-cluster, Kafka topic, Kafka partition)
   using Place = std::tuple<std::string, std::string, uint32_t>;
   struct Owned {
-    explicit Owned(size_t entries) : seen(entries) {}
+    Owned(uint64_t number, size_t entries) : tenure(number), seen(entries) {}
+    // Which time this worker owns the partition.
+    uint64_t tenure = 0;
     RepeatFilter seen;
     // Offsets handed over and not committed, by ticket.
     std::map<uint64_t, uint64_t> pending;
+  };
+  struct Fetched {
+    Record record;
+    uint64_t tenure = 0;
   };
   struct Chain {
     uint32_t partition = 0;  // of the logical topic
@@ -57,6 +68,10 @@ class GroupSubscriber final : public Subscriber {
   ConsumerHandle* ConsumerOf(const AgentCluster& cluster)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnRecord(Record record);
+  void DeliverLoop();
+  // What the application gets of a record; nullopt: nothing.
+  std::optional<Message> MessageOf(Fetched fetched)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnOwned(const std::string& sub_cluster, const std::string& topic,
                uint32_t partition, bool owned);
   absl::Status CommitTicket(uint64_t ticket);
@@ -68,6 +83,8 @@ class GroupSubscriber final : public Subscriber {
   Backoff backoff_;  // the loop's
 
   absl::Mutex handler_mutex_;  // one handler at a time
+  std::deque<Fetched> fetched_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_tenure_ ABSL_GUARDED_BY(mutex_) = 1;
   mutable absl::Mutex mutex_;
   std::map<std::string, std::unique_ptr<ConsumerHandle>> consumers_
       ABSL_GUARDED_BY(mutex_);
@@ -81,6 +98,7 @@ class GroupSubscriber final : public Subscriber {
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
   SubscriberStats stats_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
+  std::thread deliverer_;
 };
 
 }  // namespace kafed::client

@@ -67,6 +67,8 @@ struct SubscriberOptions {
   std::string resource_topic;
   std::string group;
   std::string worker;
+  // Group mode: a worker that is silent for this long loses its partitions.
+  milliseconds session_timeout{10'000};
   // Agent mode: folder for chains and filter state. Created if missing.
   std::string state_dir;
   std::string secrets_dir;

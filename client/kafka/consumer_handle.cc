@@ -1,5 +1,6 @@
 #include "client/kafka/consumer_handle.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "client/kafka/kafka_config.h"
@@ -87,9 +88,17 @@ absl::Status ConsumerHandle::Start() {
   row.set_name(options_.cluster.name);
   row.set_bootstrap_servers(options_.cluster.bootstrap_servers);
   row.set_security_ref(options_.cluster.security_ref);
+  const int64_t session = options_.session_timeout.count();
   ASSIGN_OR_RETURN(ConfPointer conf,
                    MakeConf(row, options_.secrets_dir,
                             {{"group.id", options_.group},
+                             {"client.id", options_.member.empty()
+                                               ? "kafed-client"
+                                               : options_.member},
+                             {"session.timeout.ms", std::to_string(session)},
+                             {"heartbeat.interval.ms",
+                              std::to_string(std::max<int64_t>(
+                                  session / 10, 100))},
                              {"enable.auto.commit", "false"},
                              {"enable.auto.offset.store", "false"},
                              {"auto.offset.reset", "error"},
@@ -263,21 +272,26 @@ absl::Status ConsumerHandle::Commit(const std::vector<ReadPlace>& places,
   if (!wait) {
     return KafkaError(rd_kafka_commit(kafka_, list.get(), 1), "commit");
   }
+  if (rd_kafka_assignment_lost(kafka_) != 0) {
+    return absl::AbortedError("commit: the group gave the partitions away");
+  }
+  return KafkaError(CommitNow(list.get()), "commit");
+}
+
+rd_kafka_resp_err_t ConsumerHandle::CommitNow(
+    const rd_kafka_topic_partition_list_t* list) {
   // Not rd_kafka_commit's own waiting, which has no bound.
   rd_kafka_queue_t* queue = rd_kafka_queue_new(kafka_);
-  absl::Status status =
-      KafkaError(rd_kafka_commit_queue(kafka_, list.get(), queue, nullptr,
-                                       nullptr),
-                 "commit");
-  if (status.ok()) {
+  rd_kafka_resp_err_t error =
+      rd_kafka_commit_queue(kafka_, list, queue, nullptr, nullptr);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_event_t* event = rd_kafka_queue_poll(queue, kAskMs);
-    status = event == nullptr
-                 ? absl::DeadlineExceededError("commit: Kafka did not answer")
-                 : KafkaError(rd_kafka_event_error(event), "commit");
+    error = event == nullptr ? RD_KAFKA_RESP_ERR__TIMED_OUT
+                             : rd_kafka_event_error(event);
     if (event != nullptr) rd_kafka_event_destroy(event);
   }
   rd_kafka_queue_destroy(queue);
-  return status;
+  return error;
 }
 
 absl::StatusOr<std::optional<uint64_t>> ConsumerHandle::Committed(

@@ -42,6 +42,7 @@ struct ConsumerOptions {
   std::string group;
   std::string member;  // group mode: a name for people
   std::string secrets_dir;
+  milliseconds session_timeout{10'000};  // group mode
 };
 
 class ConsumerHandle {
@@ -68,6 +69,7 @@ class ConsumerHandle {
 
   ConsumerHandle(ConsumerOptions options, ConsumerCallbacks callbacks);
   absl::Status Start();
+  rd_kafka_resp_err_t CommitNow(const rd_kafka_topic_partition_list_t* list);
   void Loop();
   void ApplyRead();
   void ApplySubscribe();
