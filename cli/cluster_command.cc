@@ -174,10 +174,11 @@ void AddDescribe(Command cluster) {
     if (it.shares().empty()) return absl::OkStatus();
     std::vector<Cells> rows;
     for (const v1::TopicShare& share : it.shares()) {
-      rows.push_back({share.topic(),
-                      Of(share.kafka_topics_ready(), share.kafka_topics()),
-                      Of(share.keys(), share.key_limit()),
-                      std::to_string(share.dead_partitions())});
+      rows.push_back(
+          {share.topic(), Of(share.kafka_topics_ready(), share.kafka_topics()),
+           share.key_limit() == 0 ? std::to_string(share.keys())
+                                  : Of(share.keys(), share.key_limit()),
+           std::to_string(share.dead_partitions())});
     }
     run->printer().PrintLine("");
     run->printer().PrintTable(

@@ -8,6 +8,7 @@
 #include "cli/message_format.h"
 #include "cli/text.h"
 #include "client/mirror.h"
+#include "client/rpc/grpc_connection.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
@@ -60,7 +61,11 @@ class Consumption {
         id_(arguments.key.substr(arguments.key.find('/') + 1)) {}
 
   absl::Status Run() {
+    // A node that is not there is told at once, not after the timeout.
+    v1::StatusResponse ignored;
+    RETURN_IF_ERROR(run_.Call(v1::StatusRequest(), &ignored));
     client::MirrorOptions options;
+    options.connector = client::GrpcConnector();
     options.nodes = run_.options().servers;
     options.topics = {arguments_.key.substr(0, arguments_.key.find('/'))};
     ASSIGN_OR_RETURN(mirror_, client::Mirror::Create(options));
@@ -157,10 +162,12 @@ void AddConsumeCommand(Command root) {
                  Number64([a](uint64_t n) { a->count = n; }));
   consume.Flag("-e,--exit-at-end", "Exit when all there is was read",
                &a->exit_at_end);
-  consume.Option("-o,--offset", "WHERE",
-                 "Where to begin: beginning or end (beginning)",
-                 Choice({"beginning", "end"},
-                        [a](size_t i) { a->reader.from_end = i == 1; }));
+  consume.Option(
+      "-o,--offset", "WHERE",
+      "Where to begin: beginning or end (beginning); the global option "
+      "is only --output here",
+      Choice({"beginning", "end"},
+             [a](size_t i) { a->reader.from_end = i == 1; }));
   consume.Option("--secrets-dir", "DIR",
                  "Folder of the credentials files that sub-clusters name",
                  Into(&a->reader.secrets_dir));

@@ -25,11 +25,7 @@ class HostList {
     }
     if (host.region().empty()) host.set_region(options_.region);
     if (host.zone().empty()) host.set_zone(options_.zone);
-    if (host.region().empty()) {
-      return Note(ErrorAt(mark, "region: host '" + host.id() +
-                                    "' has none; give it in the file or "
-                                    "with --region"));
-    }
+    if (host.region().empty()) return NoteNoRegion(mark, host.id());
     const auto [former, added] = lines_.try_emplace(host.id(), mark.line);
     if (!added) {
       return Note(ErrorAt(mark, "id: '" + host.id() +
@@ -37,6 +33,14 @@ class HostList {
                                     std::to_string(former->second)));
     }
     hosts_.push_back(std::move(host));
+  }
+
+  // Once: a file that forgot the region forgot it everywhere.
+  void NoteNoRegion(Mark mark, const std::string& id) {
+    if (std::exchange(region_missing_, true)) return;
+    Note(ErrorAt(mark, "region: host '" + id +
+                           "' has none; give it in the file or with --region "
+                           "(others without one are not listed)"));
   }
 
   void Note(const absl::Status& error) {
@@ -59,6 +63,7 @@ class HostList {
   std::vector<v1::HostSpec> hosts_;
   absl::flat_hash_map<std::string, size_t> lines_;
   size_t errors_ = 0;
+  bool region_missing_ = false;
   std::string text_;
 };
 

@@ -37,6 +37,11 @@ class Tally {
     }
   }
 
+  bool any() {
+    absl::MutexLock lock(&mutex_);
+    return sent_ > 0;
+  }
+
   absl::Status Print(Invocation* run) {
     absl::MutexLock lock(&mutex_);
     if (run->printer().structured()) {
@@ -95,10 +100,13 @@ absl::Status ProduceLine(const ProduceArguments& arguments,
 
 absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
   SetUpLogging(LogLevel::kError, false);
+  // A node that is not there is told at once, not after the timeout.
+  v1::StatusResponse ignored;
+  RETURN_IF_ERROR(run->Call(v1::StatusRequest(), &ignored));
   client::ProducerOptions options;
   options.mirror.nodes = run->options().servers;
   options.mirror.topics = {arguments.key.substr(0, arguments.key.find('/'))};
-  options.name = "kafedctl produce";
+  options.name = "kafedctl-produce";
   options.start_timeout = run->options().timeout;
   options.secrets_dir = arguments.secrets_dir;
   ASSIGN_OR_RETURN(auto producer, client::Producer::Create(options));
@@ -110,7 +118,7 @@ absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
     if (!refused.ok()) break;
   }
   const absl::Status closed = producer->Close(run->options().timeout);
-  RETURN_IF_ERROR(tally.Print(run));
+  if (refused.ok() || tally.any()) RETURN_IF_ERROR(tally.Print(run));
   RETURN_IF_ERROR(Annotate(refused, "not sent"));
   return closed;
 }

@@ -49,9 +49,9 @@ absl::Status Receive(bool route_view, const std::string& path,
 // A file appears under its name only when it was read back and is whole.
 absl::Status Save(bool route_view, const std::string& path, Invocation* run) {
   const std::string part = path + ".part";
-  absl::Status status = Receive(route_view, part, run);
-  absl::StatusOr<SnapshotContent> content = status;
-  if (status.ok()) content = ReadSnapshotFile(part);
+  const absl::Status received = Receive(route_view, part, run);
+  absl::StatusOr<SnapshotContent> content =
+      received.ok() ? ReadSnapshotFile(part) : received;
   if (content.ok() && std::rename(part.c_str(), path.c_str()) != 0) {
     content = FileError(path);
   }
