@@ -8,7 +8,8 @@ namespace kafed::client {
 namespace {
 
 bool Seals(v1::SegmentState state) {
-  return state == v1::SEGMENT_STATE_SEALED || state == v1::SEGMENT_STATE_RETIRED;
+  return state == v1::SEGMENT_STATE_SEALED ||
+         state == v1::SEGMENT_STATE_RETIRED;
 }
 
 const ChainSegment* SegmentAt(const AgentChain& chain, uint64_t epoch) {
@@ -58,8 +59,8 @@ AgentState Agent::State() const {
 }
 
 void Agent::Advance(const ReadPlace& place, uint64_t offset) {
-  Chain* chain = FindChain(place.sub_cluster, place.kafka_topic,
-                           place.kafka_partition);
+  Chain* chain =
+      FindChain(place.sub_cluster, place.kafka_topic, place.kafka_partition);
   if (chain == nullptr || offset <= chain->next.offset) return;
   chain->next.offset = offset;
   ++chain->round;
@@ -88,16 +89,16 @@ void Agent::Merge(const v1::SubscriptionsResponse& response) {
     std::erase_if(clusters_, [&](const AgentCluster& cluster) {
       return cluster.name == row.name();
     });
-    clusters_.push_back({row.id(), row.name(), row.bootstrap_servers(),
-                         row.security_ref()});
+    clusters_.push_back(
+        {row.id(), row.name(), row.bootstrap_servers(), row.security_ref()});
   }
   std::set<Id> named;
   for (const v1::Subscription& each : response.subscriptions()) {
     named.insert({each.topic(), each.partition()});
     MergeChain(each, response);
   }
-  std::erase_if(chains_,
-                [&](const auto& entry) { return !named.contains(entry.first); });
+  std::erase_if(
+      chains_, [&](const auto& entry) { return !named.contains(entry.first); });
 }
 
 void Agent::MergeChain(const v1::Subscription& subscription,
@@ -245,8 +246,8 @@ Agent::Chain* Agent::FindChain(const std::string& sub_cluster,
 
 Agent::Received Agent::Receive(Record record) {
   Received received;
-  Chain* chain = FindChain(record.sub_cluster, record.kafka_topic,
-                           record.kafka_partition);
+  Chain* chain =
+      FindChain(record.sub_cluster, record.kafka_topic, record.kafka_partition);
   // A record that was fetched before the reading changed.
   if (chain == nullptr || record.round != chain->round ||
       record.offset < chain->next.offset) {
@@ -434,8 +435,8 @@ std::vector<ReadPlace> Agent::Committed() const {
 }
 
 std::vector<std::string> Agent::Gap(const ReadPlace& place, uint64_t low) {
-  Chain* chain = FindChain(place.sub_cluster, place.kafka_topic,
-                           place.kafka_partition);
+  Chain* chain =
+      FindChain(place.sub_cluster, place.kafka_topic, place.kafka_partition);
   std::vector<std::string> keys;
   if (chain == nullptr || place.round != chain->round) return keys;
   for (const ChainKey& key : chain->row.keys) {

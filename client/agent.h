@@ -2,7 +2,8 @@
 //
 // It holds the chains of one host and of its VPCs. Records are fed to it; it
 // says what to do with each. Everything that changes what is to be read (an
-// answer of a node, an in-band marker, the end of a segment) shows in Reading().
+// answer of a node, an in-band marker, the end of a segment) shows in
+// Reading().
 //
 //    Reading() -> where to read, from which offset
 //    Receive(record) -> deliver | skip, and whether Reading() changed
@@ -31,22 +32,6 @@
 #include "kafed/v1/routing.pb.h"
 
 namespace kafed::client {
-
-// A message handed to the application.
-struct Message {
-  std::string topic;  // logical
-  std::string key;    // TOPIC/ID
-  std::string payload;
-  std::vector<Header> headers;  // without `kafed`
-  Source source{};              // zeros: not written by a kafed Producer
-  uint64_t sequence = 0;
-  uint64_t epoch = 0;
-  uint32_t partition = 0;  // of the logical topic
-  uint64_t offset = 0;
-  bool late = false;  // written with an older epoch than its segment's
-  // For Commit.
-  uint64_t ticket = 0;
-};
 
 // One Kafka message as a consumer sees it.
 struct Record {

@@ -40,10 +40,10 @@ struct ChainSegment {
 };
 
 struct ChainKey {
-  std::string key;      // the Kafka message's key
-  ChainPosition from;   // nothing before is for this agent
-  ChainPosition done;   // everything before was committed
-  uint64_t version = 0; // of the membership
+  std::string key;       // the Kafka message's key
+  ChainPosition from;    // nothing before is for this agent
+  ChainPosition done;    // everything before was committed
+  uint64_t version = 0;  // of the membership
   template <typename A>
   void Fields(A& a) {
     a(key, from, done, version);

@@ -47,9 +47,8 @@ absl::StatusOr<std::unique_ptr<Subscriber>> AgentSubscriber::Create(
   std::unique_ptr<AgentSubscriber> subscriber(
       new AgentSubscriber(std::move(options), std::move(handlers)));
   RETURN_IF_ERROR(subscriber->LoadState());
-  subscriber->thread_ = std::thread([self = subscriber.get()] {
-    self->Loop();
-  });
+  subscriber->thread_ =
+      std::thread([self = subscriber.get()] { self->Loop(); });
   return std::unique_ptr<Subscriber>(std::move(subscriber));
 }
 
@@ -64,8 +63,7 @@ absl::Status AgentSubscriber::LoadState() {
   std::filesystem::create_directories(options_.state_dir, error);
   if (error) {
     return absl::UnavailableError("state_dir: cannot create '" +
-                                  options_.state_dir +
-                                  "': " + error.message());
+                                  options_.state_dir + "': " + error.message());
   }
   const auto state = LoadAgentState(state_path_);
   if (absl::IsNotFound(state.status())) return absl::OkStatus();

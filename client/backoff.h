@@ -19,8 +19,8 @@ class Backoff {
   // The next pause, from half of the step to the step.
   milliseconds Next() {
     const int64_t half = std::max<int64_t>(next_.count() / 2, 1);
-    const milliseconds pause(half + static_cast<int64_t>(
-                                        RandomNumber64() % (half + 1)));
+    const milliseconds pause(
+        half + static_cast<int64_t>(RandomNumber64() % (half + 1)));
     next_ = std::min(next_ * 2, most_);
     return std::min(pause, most_);
   }

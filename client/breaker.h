@@ -17,8 +17,7 @@ namespace kafed::client {
 class Breaker {
  public:
   Breaker() = default;
-  Breaker(int failures, milliseconds pause)
-      : limit_(failures), pause_(pause) {}
+  Breaker(int failures, milliseconds pause) : limit_(failures), pause_(pause) {}
 
   // Whether something may be sent now; a half-open breaker says yes once.
   bool Allow(milliseconds now) {

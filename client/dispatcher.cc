@@ -145,8 +145,7 @@ absl::StatusOr<Dispatcher::Targets> Dispatcher::AnyHealthy(TopicId topic) {
 
 absl::Status Dispatcher::CheckLease(const Message& message) const {
   const v1::TopicRow* row = view_->view.topic(message.topic);
-  if (row == nullptr ||
-      row->on_lease_end() == v1::ON_LEASE_END_CONTINUE) {
+  if (row == nullptr || row->on_lease_end() == v1::ON_LEASE_END_CONTINUE) {
     return absl::OkStatus();
   }
   const LeaseState lease = lease_();
@@ -158,9 +157,9 @@ absl::Status Dispatcher::CheckLease(const Message& message) const {
   return absl::FailedPreconditionError(
       "lease: the " + std::string(multicast ? "multicast " : "") +
       "lease of this session " +
-      (until.count() == 0 ? "was never granted"
-                          : "ended " + std::to_string((now - until).count()) +
-                                " ms ago") +
+      (until.count() == 0
+           ? "was never granted"
+           : "ended " + std::to_string((now - until).count()) + " ms ago") +
       "; topic " + row->name() +
       " stops until a node renews it (on_lease_end: stop)");
 }
@@ -197,8 +196,8 @@ absl::Status Dispatcher::TakeBuffer(const Targets& targets, Message* message) {
     bytes_ += each;
     WayOf(target.segment.sub_cluster).bytes += each;
     LaneOf(target.topic, target.partition).bytes += each;
-    message->charges.push_back({target.segment.sub_cluster,
-                                LaneKey(target.topic, target.partition)});
+    message->charges.push_back(
+        {target.segment.sub_cluster, LaneKey(target.topic, target.partition)});
   }
   return absl::OkStatus();
 }
@@ -240,14 +239,13 @@ Outlet* Dispatcher::OutletOf(SubClusterId id) {
   Way& way = WayOf(id);
   const v1::SubClusterRow* row = view_->view.sub_cluster(id);
   if (row == nullptr) return nullptr;
-  const std::string from = row->bootstrap_servers() + "\n" +
-                           row->security_ref();
+  const std::string from =
+      row->bootstrap_servers() + "\n" + row->security_ref();
   if (way.outlet && way.made_from == from) return way.outlet.get();
   if (clock_.Steady() < way.retry_at || closed_) return nullptr;
-  auto made = factory_(*row, timeout_,
-                       [this](std::span<const OutletReport> reports) {
-                         OnReports(reports);
-                       });
+  auto made = factory_(
+      *row, timeout_,
+      [this](std::span<const OutletReport> reports) { OnReports(reports); });
   if (!made.ok()) {
     if (way.error.ok()) {
       LogWarning("no Kafka producer for a sub-cluster",

@@ -77,10 +77,10 @@ bool Dispatcher::SendCopy(const Target& target, Copy* copy) {
   Breaker& way = WayOf(target.segment.sub_cluster).breaker;
   lane.Allow(now);
   way.Allow(now);
-  const absl::Status sent = outlet->Send(
-      {target.segment.kafka_topic.value(), to.kafka_topic, to.kafka_partition,
-       message.id, message.payload, copy->kafed_header, &message.headers,
-       copy});
+  const absl::Status sent =
+      outlet->Send({target.segment.kafka_topic.value(), to.kafka_topic,
+                    to.kafka_partition, message.id, message.payload,
+                    copy->kafed_header, &message.headers, copy});
   if (!sent.ok()) {
     lane.Return();
     way.Return();
@@ -180,14 +180,14 @@ void Dispatcher::DropIfIdle(KeyState* key) {
 }
 
 absl::Status Dispatcher::TimedOut(const KeyState& key) const {
-  const std::string text = "'" + key.name + "': the message was not sent in time: ";
+  const std::string text =
+      "'" + key.name + "': the message was not sent in time: ";
   switch (key.why) {
     case Wait::kNotReady:
       return absl::DeadlineExceededError(
           text + "its Kafka topic is still being created");
     case Wait::kHeld:
-      return absl::DeadlineExceededError(text +
-                                         "its partition is being moved");
+      return absl::DeadlineExceededError(text + "its partition is being moved");
     case Wait::kBreaker:
       return absl::UnavailableError(
           text + "the breaker of its partition or sub-cluster is open");

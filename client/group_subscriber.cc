@@ -29,12 +29,10 @@ absl::StatusOr<std::unique_ptr<Subscriber>> GroupSubscriber::Create(
     SubscriberOptions options, SubscriberHandlers handlers) {
   std::unique_ptr<GroupSubscriber> subscriber(
       new GroupSubscriber(std::move(options), std::move(handlers)));
-  subscriber->thread_ = std::thread([self = subscriber.get()] {
-    self->Loop();
-  });
-  subscriber->deliverer_ = std::thread([self = subscriber.get()] {
-    self->DeliverLoop();
-  });
+  subscriber->thread_ =
+      std::thread([self = subscriber.get()] { self->Loop(); });
+  subscriber->deliverer_ =
+      std::thread([self = subscriber.get()] { self->DeliverLoop(); });
   return std::unique_ptr<Subscriber>(std::move(subscriber));
 }
 
@@ -109,8 +107,7 @@ void GroupSubscriber::Merge(const v1::SubscriptionsResponse& response) {
       const std::string& name = cluster->second.name;
       used[name] = cluster->second;
       topics[name].insert(topic->second);
-      Chain& chain =
-          chains_[{name, topic->second, segment.kafka_partition()}];
+      Chain& chain = chains_[{name, topic->second, segment.kafka_partition()}];
       chain.partition = each.partition();
       chain.epoch = segment.epoch();
       for (const v1::SubscribedKey& key : each.keys()) {
@@ -150,15 +147,13 @@ ConsumerHandle* GroupSubscriber::ConsumerOf(const AgentCluster& cluster) {
     absl::MutexLock lock(&mutex_);
     last_error_ = status;
   };
-  callbacks.owned = [this, name = cluster.name](const std::string& topic,
-                                                uint32_t partition,
-                                                bool owned) {
-    OnOwned(name, topic, partition, owned);
-  };
-  auto made = ConsumerHandle::Create(
-      {cluster, options_.group, options_.worker, options_.secrets_dir,
-       options_.session_timeout},
-      std::move(callbacks));
+  callbacks.owned = [this, name = cluster.name](
+                        const std::string& topic, uint32_t partition,
+                        bool owned) { OnOwned(name, topic, partition, owned); };
+  auto made =
+      ConsumerHandle::Create({cluster, options_.group, options_.worker,
+                              options_.secrets_dir, options_.session_timeout},
+                             std::move(callbacks));
   if (!made.ok()) {
     LogWarning("no Kafka consumer for a sub-cluster",
                {{"sub_cluster", cluster.name}, {"error", made.status()}});
@@ -183,9 +178,9 @@ void GroupSubscriber::OnOwned(const std::string& sub_cluster,
     owned_.erase(at);
   }
   if (owned) {
-    owned_.emplace(std::piecewise_construct, std::forward_as_tuple(place),
-                   std::forward_as_tuple(next_tenure_++,
-                                         options_.filter_entries));
+    owned_.emplace(
+        std::piecewise_construct, std::forward_as_tuple(place),
+        std::forward_as_tuple(next_tenure_++, options_.filter_entries));
   }
 }
 
@@ -241,9 +236,8 @@ std::optional<Message> GroupSubscriber::MessageOf(Fetched fetched) {
   if (record.header) {
     message.source = record.header->source;
     message.sequence = record.header->sequence;
-    if (!at->second.seen.Take(
-            RepeatFilter::NameOf(message.source, message.key),
-            message.sequence)) {
+    if (!at->second.seen.Take(RepeatFilter::NameOf(message.source, message.key),
+                              message.sequence)) {
       ++stats_.repeats;
       return std::nullopt;
     }

@@ -1,4 +1,4 @@
-// What producers hand over and what they get back.
+// What producers hand over and get back, and what subscribers are given.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,22 @@ struct DeliveryReport {
   uint64_t sequence = 0;
   // One, or one for each home of a multicast key. Empty: it was never sent.
   std::vector<DeliveredTo> targets;
+};
+
+// A message handed to the application.
+struct Message {
+  std::string topic;  // logical
+  std::string key;    // TOPIC/ID
+  std::string payload;
+  std::vector<Header> headers;  // without `kafed`
+  Source source{};              // zeros: not written by a kafed Producer
+  uint64_t sequence = 0;
+  uint64_t epoch = 0;
+  uint32_t partition = 0;  // of the logical topic
+  uint64_t offset = 0;
+  bool late = false;  // written with an older epoch than its segment's
+  // For Commit.
+  uint64_t ticket = 0;
 };
 
 using DeliveryCallback = std::function<void(const DeliveryReport&)>;

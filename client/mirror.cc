@@ -41,9 +41,8 @@ absl::StatusOr<std::unique_ptr<Mirror>> Mirror::Create(MirrorOptions options) {
 absl::StatusOr<std::unique_ptr<Mirror>> Mirror::CreateSession(
     MirrorOptions options, SessionSpec session,
     std::function<void(ViewPointer)> listener) {
-  std::unique_ptr<Mirror> mirror(
-      new Mirror(std::move(options),
-                 std::make_unique<SessionSpec>(std::move(session))));
+  std::unique_ptr<Mirror> mirror(new Mirror(
+      std::move(options), std::make_unique<SessionSpec>(std::move(session))));
   RETURN_IF_ERROR(mirror->LoadSnapshot());
   mirror->AddListener(std::move(listener));
   mirror->Start();

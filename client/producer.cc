@@ -45,25 +45,21 @@ absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(
   session.opened = [dispatcher](const v1::OpenSessionResponse& response) {
     dispatcher->StartSession(milliseconds(response.message_timeout_ms()));
   };
-  ASSIGN_OR_RETURN(
-      producer->mirror_,
-      Mirror::CreateSession(kept.mirror, std::move(session),
-                            [dispatcher](ViewPointer view) {
-                              dispatcher->SetView(std::move(view));
-                            }));
+  ASSIGN_OR_RETURN(producer->mirror_,
+                   Mirror::CreateSession(kept.mirror, std::move(session),
+                                         [dispatcher](ViewPointer view) {
+                                           dispatcher->SetView(std::move(view));
+                                         }));
   producer->leases_ = producer->mirror_.get();
   producer->ticker_ = std::thread([self] { self->TickLoop(); });
   RETURN_IF_ERROR(producer->mirror_->WaitReady(kept.start_timeout));
   const absl::Status leased = producer->mirror_->WaitLeased(
-      kept.mirror.snapshot_path.empty() ? kept.start_timeout
-                                        : milliseconds(0));
+      kept.mirror.snapshot_path.empty() ? kept.start_timeout : milliseconds(0));
   if (!leased.ok() && kept.mirror.snapshot_path.empty()) return leased;
   return producer;
 }
 
-Producer::~Producer() {
-  static_cast<void>(Close(milliseconds(0)));
-}
+Producer::~Producer() { static_cast<void>(Close(milliseconds(0))); }
 
 void Producer::TickLoop() {
   while (true) {

@@ -30,7 +30,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "client/agent.h"
+#include "client/message.h"
 #include "client/options.h"
 
 namespace kafed::client {

@@ -26,9 +26,7 @@ struct PublishedView {
   federation::RouteView view;
   // As the node gave it, with the incarnation's nonce.
   v1::Position at;
-  Position position() const {
-    return {at.incarnation(), LogIndex(at.index())};
-  }
+  Position position() const { return {at.incarnation(), LogIndex(at.index())}; }
 };
 
 using ViewPointer = std::shared_ptr<const PublishedView>;

@@ -89,25 +89,23 @@ absl::Status ConsumerHandle::Start() {
   row.set_bootstrap_servers(options_.cluster.bootstrap_servers);
   row.set_security_ref(options_.cluster.security_ref);
   const int64_t session = options_.session_timeout.count();
-  ASSIGN_OR_RETURN(ConfPointer conf,
-                   MakeConf(row, options_.secrets_dir,
-                            {{"group.id", options_.group},
-                             {"client.id", options_.member.empty()
-                                               ? "kafed-client"
-                                               : options_.member},
-                             {"session.timeout.ms", std::to_string(session)},
-                             {"heartbeat.interval.ms",
-                              std::to_string(std::max<int64_t>(
-                                  session / 10, 100))},
-                             {"enable.auto.commit", "false"},
-                             {"enable.auto.offset.store", "false"},
-                             {"auto.offset.reset", "error"},
-                             {"allow.auto.create.topics", "false"},
-                             {"partition.assignment.strategy",
-                              "cooperative-sticky"},
-                             {"fetch.wait.max.ms", "100"},
-                             {"fetch.error.backoff.ms", "200"},
-                             {"queued.max.messages.kbytes", "16384"}}));
+  ASSIGN_OR_RETURN(
+      ConfPointer conf,
+      MakeConf(row, options_.secrets_dir,
+               {{"group.id", options_.group},
+                {"client.id",
+                 options_.member.empty() ? "kafed-client" : options_.member},
+                {"session.timeout.ms", std::to_string(session)},
+                {"heartbeat.interval.ms",
+                 std::to_string(std::max<int64_t>(session / 10, 100))},
+                {"enable.auto.commit", "false"},
+                {"enable.auto.offset.store", "false"},
+                {"auto.offset.reset", "error"},
+                {"allow.auto.create.topics", "false"},
+                {"partition.assignment.strategy", "cooperative-sticky"},
+                {"fetch.wait.max.ms", "100"},
+                {"fetch.error.backoff.ms", "200"},
+                {"queued.max.messages.kbytes", "16384"}}));
   rd_kafka_conf_set_opaque(conf.get(), this);
   if (callbacks_.owned) {
     rd_kafka_conf_set_rebalance_cb(conf.get(), &ConsumerHandle::OnRebalance);
@@ -243,9 +241,9 @@ void ConsumerHandle::Resume(rd_kafka_message_t* message) {
   if (at != reading_.end()) place.round = at->second;
   int64_t low = 0;
   int64_t high = 0;
-  const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-      kafka_, place.kafka_topic.c_str(), message->partition, &low, &high,
-      kAskMs);
+  const rd_kafka_resp_err_t error =
+      rd_kafka_query_watermark_offsets(kafka_, place.kafka_topic.c_str(),
+                                       message->partition, &low, &high, kAskMs);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     callbacks_.trouble(KafkaError(error, "watermarks"));
     low = 0;
@@ -299,10 +297,9 @@ absl::StatusOr<std::optional<uint64_t>> ConsumerHandle::Committed(
   const List list = NewList();
   Add(place.kafka_topic, place.kafka_partition, RD_KAFKA_OFFSET_INVALID,
       list.get());
-  RETURN_IF_ERROR(
-      KafkaError(rd_kafka_committed(kafka_, list.get(),
-                                    static_cast<int>(timeout.count())),
-                 "committed"));
+  RETURN_IF_ERROR(KafkaError(
+      rd_kafka_committed(kafka_, list.get(), static_cast<int>(timeout.count())),
+      "committed"));
   RETURN_IF_ERROR(KafkaError(list->elems[0].err, "committed"));
   const int64_t offset = list->elems[0].offset;
   if (offset < 0) return std::optional<uint64_t>();

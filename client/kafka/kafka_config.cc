@@ -49,8 +49,8 @@ absl::StatusOr<Settings> LoadCredentials(const std::string& secrets_dir,
   Settings settings;
   if (ref.empty()) return settings;
   if (ref.find('/') != std::string::npos || ref.front() == '.') {
-    return absl::InvalidArgumentError(
-        "security_ref: '" + ref + "' is not a plain file name");
+    return absl::InvalidArgumentError("security_ref: '" + ref +
+                                      "' is not a plain file name");
   }
   if (secrets_dir.empty()) {
     return absl::FailedPreconditionError(
@@ -106,8 +106,8 @@ absl::StatusOr<ConfPointer> MakeConf(const v1::SubClusterRow& sub_cluster,
 
 absl::Status KafkaError(rd_kafka_resp_err_t error, const std::string& what) {
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
-  const std::string text = what + ": " + rd_kafka_err2name(error) + ": " +
-                           rd_kafka_err2str(error);
+  const std::string text =
+      what + ": " + rd_kafka_err2name(error) + ": " + rd_kafka_err2str(error);
   switch (error) {
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:

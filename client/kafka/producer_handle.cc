@@ -90,8 +90,8 @@ absl::StatusOr<rd_kafka_t*> ProducerHandle::MakeKafka() const {
   rd_kafka_t* kafka =
       rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), error, sizeof(error));
   if (kafka == nullptr) {
-    return absl::UnavailableError(
-        "sub-cluster " + options_.sub_cluster.name() + ": " + error);
+    return absl::UnavailableError("sub-cluster " + options_.sub_cluster.name() +
+                                  ": " + error);
   }
   static_cast<void>(conf.release());  // owned by the handle now
   return kafka;
@@ -104,8 +104,8 @@ absl::Status ProducerHandle::Send(const OutgoingMessage& message) {
   }
   rd_kafka_topic_t*& topic = topics_[message.kafka_topic_id];
   if (topic == nullptr) {
-    topic = rd_kafka_topic_new(
-        kafka_, std::string(message.kafka_topic).c_str(), nullptr);
+    topic = rd_kafka_topic_new(kafka_, std::string(message.kafka_topic).c_str(),
+                               nullptr);
     if (topic == nullptr) return KafkaError(rd_kafka_last_error(), "topic");
   }
   rd_kafka_headers_t* headers =
@@ -114,10 +114,9 @@ absl::Status ProducerHandle::Send(const OutgoingMessage& message) {
                       message.kafed_header.data(),
                       static_cast<ssize_t>(message.kafed_header.size()));
   for (const Header& header : *message.headers) {
-    rd_kafka_header_add(headers, header.name.data(),
-                        static_cast<ssize_t>(header.name.size()),
-                        header.value.data(),
-                        static_cast<ssize_t>(header.value.size()));
+    rd_kafka_header_add(
+        headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
+        header.value.data(), static_cast<ssize_t>(header.value.size()));
   }
   const void* key = message.key.empty() ? nullptr : message.key.data();
   // Neither copied nor freed: the message outlives its report.
@@ -126,9 +125,8 @@ absl::Status ProducerHandle::Send(const OutgoingMessage& message) {
       RD_KAFKA_V_PARTITION(static_cast<int32_t>(message.kafka_partition)),
       RD_KAFKA_V_VALUE(const_cast<char*>(message.payload.data()),
                        message.payload.size()),
-      RD_KAFKA_V_KEY(key, message.key.size()),
-      RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(message.token),
-      RD_KAFKA_V_END);
+      RD_KAFKA_V_KEY(key, message.key.size()), RD_KAFKA_V_HEADERS(headers),
+      RD_KAFKA_V_OPAQUE(message.token), RD_KAFKA_V_END);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
   rd_kafka_headers_destroy(headers);
   if (error == RD_KAFKA_RESP_ERR__FATAL) dead_ = true;
@@ -191,7 +189,8 @@ void ProducerHandle::Poll(rd_kafka_t* kafka, int timeout_ms) {
 void ProducerHandle::TakeReports(rd_kafka_event_t* event) {
   std::vector<OutletReport> reports;
   reports.reserve(rd_kafka_event_message_count(event));
-  while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) {
+  while (const rd_kafka_message_t* message =
+             rd_kafka_event_message_next(event)) {
     reports.push_back(ReportOf(*message));
   }
   if (!reports.empty()) sink_(reports);

@@ -101,8 +101,8 @@ class DispatcherTest : public ::testing::Test {
   void SetUp() override {
     dispatcher_ = std::make_unique<Dispatcher>(
         options_, Source{1},
-        [this](const v1::SubClusterRow& row, milliseconds, OutletSink sink)
-            -> absl::StatusOr<std::shared_ptr<Outlet>> {
+        [this](const v1::SubClusterRow& row, milliseconds,
+               OutletSink sink) -> absl::StatusOr<std::shared_ptr<Outlet>> {
           auto outlet = std::make_shared<FakeOutlet>(std::move(sink));
           outlets_[row.name()] = outlet;
           return std::shared_ptr<Outlet>(outlet);

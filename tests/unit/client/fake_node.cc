@@ -204,8 +204,8 @@ class FakeConnection final : public NodeConnection {
 };
 
 Connector FakeNode::connector() {
-  return [node = shared_from_this()](const std::string&)
-             -> std::unique_ptr<NodeConnection> {
+  return [node = shared_from_this()](
+             const std::string&) -> std::unique_ptr<NodeConnection> {
     return std::make_unique<FakeConnection>(node);
   };
 }

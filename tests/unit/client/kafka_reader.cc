@@ -31,9 +31,9 @@ KafkaMessage Convert(const rd_kafka_message_t* raw) {
     const char* name = nullptr;
     const void* value = nullptr;
     size_t size = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value,
-                                               &size) ==
-                       RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
+         RD_KAFKA_RESP_ERR_NO_ERROR;
          ++i) {
       message.headers.push_back(
           {name, std::string(static_cast<const char*>(value), size)});
@@ -48,8 +48,8 @@ KafkaMessage Convert(const rd_kafka_message_t* raw) {
 }  // namespace
 
 std::vector<KafkaMessage> ReadPartition(const std::string& bootstrap,
-                                        const std::string& topic,
-                                        int partition, size_t count) {
+                                        const std::string& topic, int partition,
+                                        size_t count) {
   rd_kafka_t* kafka = MakeKafka(RD_KAFKA_CONSUMER, bootstrap);
   rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(list, topic.c_str(), partition)->offset = 0;

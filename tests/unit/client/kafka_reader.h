@@ -22,8 +22,8 @@ struct KafkaMessage {
 // Reads a partition from its start until `count` messages are there, and then
 // to its end. Fewer after 30 s.
 std::vector<KafkaMessage> ReadPartition(const std::string& bootstrap,
-                                        const std::string& topic,
-                                        int partition, size_t count);
+                                        const std::string& topic, int partition,
+                                        size_t count);
 
 // Writes one message, as any program might, and waits for it. The offset, or
 // -1.

@@ -158,10 +158,9 @@ TEST(Mirror, AcknowledgesAfterItsListenersAndClosesItsSession) {
     count.set_acknowledged(5);
     return std::vector<v1::SegmentCount>{count};
   };
-  auto mirror =
-      Mirror::CreateSession(OptionsOf(node), session, [&](ViewPointer view) {
-        listened = view->position().index.value();
-      });
+  auto mirror = Mirror::CreateSession(
+      OptionsOf(node), session,
+      [&](ViewPointer view) { listened = view->position().index.value(); });
   ASSERT_TRUE((*mirror)->WaitLeased(kPatience).ok());
   node->Apply({});
   ASSERT_TRUE(node->WaitAcknowledged(2));

@@ -115,9 +115,8 @@ TEST_F(ProducerTest, KeepsTheOrderOfAKeyUnderFourThreads) {
     }
     int thread = 0;
     int number = 0;
-    ASSERT_EQ(std::sscanf(messages[i].payload.c_str(), "%d:%d", &thread,
-                          &number),
-              2);
+    ASSERT_EQ(
+        std::sscanf(messages[i].payload.c_str(), "%d:%d", &thread, &number), 2);
     ASSERT_LE(last[thread], number);
     last[thread] = number;
   }

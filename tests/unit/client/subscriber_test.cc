@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "absl/synchronization/mutex.h"
+#include "kafed/v1/markers.pb.h"
 #include "tests/support/embedded_kafka_process.h"
 #include "tests/unit/client/fake_node.h"
 #include "tests/unit/client/kafka_reader.h"
@@ -99,9 +100,8 @@ class SubscriberTest : public ::testing::Test {
   int64_t Write(const std::string& topic, int partition, const std::string& key,
                 const std::string& payload, uint64_t sequence,
                 MessageKind kind = MessageKind::kData) {
-    return WriteMessage(
-        kafka_->bootstrap(), topic, partition, key, payload,
-        EncodeKafkaHeader({kind, 1, Source{1}, sequence}));
+    return WriteMessage(kafka_->bootstrap(), topic, partition, key, payload,
+                        EncodeKafkaHeader({kind, 1, Source{1}, sequence}));
   }
   std::unique_ptr<Subscriber> Start(Inbox* inbox, bool commit = true) {
     auto holder = std::make_shared<std::atomic<Subscriber*>>(nullptr);
@@ -275,15 +275,15 @@ TEST_F(SubscriberTest, EachMessageOfAGroupIsCommittedByOneWorker) {
 
 TEST_F(SubscriberTest, NamesTheOptionThatIsWrong) {
   SubscriberHandlers handlers;
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Subscriber::Create(options_, handlers).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Subscriber::Create(options_, handlers).status()));
   handlers.on_message = [](const Message&) {};
   options_.resource_topic = "elb";
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Subscriber::Create(options_, handlers).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Subscriber::Create(options_, handlers).status()));
   options_.host.clear();
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Subscriber::Create(options_, handlers).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Subscriber::Create(options_, handlers).status()));
 }
 
 }  // namespace
