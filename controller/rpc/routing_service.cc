@@ -51,18 +51,28 @@ grpc::ServerUnaryReactor* RoutingService::Read(
 absl::Status RoutingService::RouteKeys(const Image& image,
                                        const v1::RouteRequest& request,
                                        v1::RouteResponse* response) const {
-  for (const std::string& key : request.keys()) {
-    v1::RouteResult* result = response->add_results();
-    const RoutedTopic topic = RouteKey(image, key, result);
-    uint32_t ttl = topic.lease_ttl_ms;
-    if (topic.multicast) {
-      ttl =
-          std::min(ttl, static_cast<uint32_t>(
-                            context_.leases->options().multicast_ttl.count()));
+  const uint32_t multicast_ttl =
+      static_cast<uint32_t>(context_.leases->options().multicast_ttl.count());
+  const auto fill = [&](const Image& from) {
+    bool multicast = false;
+    for (const std::string& key : request.keys()) {
+      v1::RouteResult* result = response->add_results();
+      const RoutedTopic topic = RouteKey(from, key, result);
+      multicast = multicast || topic.multicast;
+      result->mutable_lease()->set_remaining_ms(
+          topic.multicast ? std::min(topic.lease_ttl_ms, multicast_ttl)
+                          : topic.lease_ttl_ms);
     }
-    result->mutable_lease()->set_remaining_ms(ttl);
+    *response->mutable_position() = PositionOf(from);
+    return multicast;
+  };
+  if (fill(image)) {
+    // Multicast routes are fenced: the grant comes before the image they are
+    // read from (LeaseTable::GrantUnary).
+    context_.leases->GrantUnary(context_.leases->options().multicast_ttl);
+    response->Clear();
+    fill(*context_.replica->image());
   }
-  *response->mutable_position() = PositionOf(image);
   return absl::OkStatus();
 }
 
@@ -75,8 +85,6 @@ grpc::ServerUnaryReactor* RoutingService::Route(
                       "keys: has " + std::to_string(request->keys_size()) +
                       ", expected 1 to " + std::to_string(kMaxRouteKeys)));
   }
-  // Before the image is read: see LeaseTable::GrantUnary.
-  context_.leases->GrantUnary(context_.leases->options().multicast_ttl);
   return Read(call, request->min_position(),
               [this, request, response](const Image& image) {
                 return RouteKeys(image, *request, response);

@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<PlainConsumer>> PlainConsumer::Create(
            {"enable.auto.commit", "false"},
            {"auto.offset.reset", "error"},
            {"allow.auto.create.topics", "false"},
+           {"log_level", "3"},
            {"fetch.wait.max.ms", "20"}}) {
     const absl::Status status = Set(conf, name, value.c_str());
     if (!status.ok()) {
