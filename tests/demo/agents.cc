@@ -289,8 +289,8 @@ int RunAgents(const AgentOptions& options) {
                                  ? (*mirror)->WaitReady(milliseconds(20'000))
                                  : mirror.status();
   if (!ready.ok()) {
-    std::fprintf(stderr, "agents: no view of %s: %s\n",
-                 options.server.c_str(), ready.ToString().c_str());
+    std::fprintf(stderr, "agents: no view of %s: %s\n", options.server.c_str(),
+                 ready.ToString().c_str());
     return 1;
   }
   const Placement placement =
