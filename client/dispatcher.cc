@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/time.h"
 #include "client/dispatcher_parts.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -56,7 +55,7 @@ absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
   message->headers = std::move(headers);
   message->done = std::move(done);
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     ASSIGN_OR_RETURN(const Targets targets, Accept(key, message.get()));
     KeyState* state = keys_.find(message->report.key)->second.get();
     const Wait why = WhyWait(*state, targets);
@@ -280,7 +279,7 @@ std::string Dispatcher::LaneName(TopicId topic, PartitionNumber number) const {
 void Dispatcher::SetView(ViewPointer view) {
   Finished finished;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     view_ = std::move(view);
     partitions_.clear();
     PumpAll(&finished);
@@ -291,7 +290,7 @@ void Dispatcher::SetView(ViewPointer view) {
 void Dispatcher::Tick() {
   Finished finished;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     const milliseconds now = clock_.Steady();
     if (!pump_wanted_ && now < next_sweep_) return;
     pump_wanted_ = false;
@@ -302,7 +301,7 @@ void Dispatcher::Tick() {
 }
 
 void Dispatcher::StartSession(milliseconds message_timeout) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   counts_.clear();
   if (message_timeout.count() > 0) {
     timeout_ = std::min(options_.message_timeout, message_timeout);
@@ -310,12 +309,12 @@ void Dispatcher::StartSession(milliseconds message_timeout) {
 }
 
 milliseconds Dispatcher::message_timeout() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return timeout_;
 }
 
 std::vector<v1::SegmentCount> Dispatcher::Counts() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   std::vector<v1::SegmentCount> counts;
   counts.reserve(counts_.size());
   for (const auto& [key, count] : counts_) counts.push_back(count);
@@ -323,22 +322,19 @@ std::vector<v1::SegmentCount> Dispatcher::Counts() const {
 }
 
 ProducerStats Dispatcher::stats() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   ProducerStats stats = stats_;
   stats.buffered_bytes = bytes_;
   return stats;
 }
 
 absl::Status Dispatcher::Flush(milliseconds timeout) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   const auto done = [this] {
-    mutex_.AssertReaderHeld();
+    mutex_.AssertHeld();
     return unfinished_ == 0;
   };
-  if (mutex_.AwaitWithTimeout(absl::Condition(&done),
-                              absl::Milliseconds(timeout.count()))) {
-    return absl::OkStatus();
-  }
+  if (mutex_.AwaitFor(timeout, done)) return absl::OkStatus();
   return absl::DeadlineExceededError(std::to_string(unfinished_) +
                                      " messages are not delivered after " +
                                      std::to_string(timeout.count()) + " ms");
@@ -347,7 +343,7 @@ absl::Status Dispatcher::Flush(milliseconds timeout) {
 void Dispatcher::Close() {
   Finished finished;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     closed_ = true;
     for (KeyState* key : waiting_) {
       while (!key->queue.empty()) {
@@ -371,7 +367,7 @@ void Dispatcher::Close() {
 void Dispatcher::Shutdown() {
   std::vector<std::shared_ptr<Outlet>> outlets;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     closed_ = true;
     outlets.swap(replaced_);
     for (auto& [id, way] : ways_) {
@@ -388,7 +384,7 @@ void Dispatcher::Run(Finished* done) {
     if (callback) callback(report);
   }
   // Only now, so that Flush returns after the callbacks have.
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   unfinished_ -= done->size();
   done->clear();
 }

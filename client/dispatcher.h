@@ -34,10 +34,10 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/synchronization/mutex.h"
 #include "client/breaker.h"
 #include "client/lease.h"
 #include "client/message.h"
+#include "client/monitor.h"
 #include "client/options.h"
 #include "client/outlet.h"
 #include "client/view_state.h"
@@ -156,7 +156,7 @@ class Dispatcher {
   const OutletFactory factory_;
   const std::function<LeaseState()> lease_;
 
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   ViewPointer view_ ABSL_GUARDED_BY(mutex_);
   milliseconds timeout_ ABSL_GUARDED_BY(mutex_);
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;

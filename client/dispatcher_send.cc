@@ -207,7 +207,7 @@ absl::Status Dispatcher::TimedOut(const KeyState& key) const {
 void Dispatcher::OnReports(std::span<const OutletReport> reports) {
   Finished finished;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     for (const OutletReport& report : reports) OnReport(report, &finished);
     if (reports.empty()) pump_wanted_ = true;
   }

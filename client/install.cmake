@@ -24,8 +24,8 @@ install(TARGETS kafed_options kafed_common kafed_proto kafed_grpc kafed_view
 install(EXPORT kafedTargets NAMESPACE kafed:: DESTINATION ${KAFED_CMAKE}
   COMPONENT kafed_client)
 
-foreach(header backoff lease message mirror node_connection options producer
-    subscriber view_state)
+foreach(header backoff lease message mirror monitor node_connection options
+    producer subscriber view_state)
   install(FILES ${header}.h DESTINATION ${KAFED_INCLUDE}/client
     COMPONENT kafed_client)
 endforeach()

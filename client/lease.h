@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <map>
 
-#include "absl/synchronization/mutex.h"
+#include "client/monitor.h"
 #include "common/clock.h"
 
 namespace kafed::client {
@@ -26,14 +26,14 @@ class LeaseKeeper {
 
   // A request is about to be sent: its id, from 1.
   uint64_t Sent() {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     sent_[++last_] = clock_.Steady();
     return last_;
   }
 
   // The node granted request `id`. An id that was never sent grants nothing.
   void Granted(uint64_t id, milliseconds session, milliseconds multicast) {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     const auto at = sent_.find(id);
     if (at == sent_.end()) return;
     state_ = {at->second + session, at->second + multicast};
@@ -44,38 +44,38 @@ class LeaseKeeper {
 
   // The stream is over: unanswered requests never will be.
   void Disconnected() {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     sent_.clear();
   }
 
   // A new session begins without a lease.
   void Reset() {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     sent_.clear();
     state_ = {};
   }
 
   LeaseState state() const {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     return state_;
   }
 
   // How often to ask.
   milliseconds interval() const {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     return interval_;
   }
 
   // How long the oldest unanswered request has been waiting.
   milliseconds Waiting() const {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     if (sent_.empty()) return milliseconds(0);
     return clock_.Steady() - sent_.begin()->second;
   }
 
  private:
   const Clock& clock_;
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<uint64_t, milliseconds> sent_ ABSL_GUARDED_BY(mutex_);
   LeaseState state_ ABSL_GUARDED_BY(mutex_);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/time.h"
 #include "client/view_snapshot.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -86,11 +85,11 @@ void Mirror::Start() {
 }
 
 void Mirror::Stop() {
-  absl::MutexLock stop_lock(&stop_mutex_);
+  MonitorLock stop_lock(&stop_mutex_);
   if (stopped_) return;
   stopped_ = true;
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     stopping_ = true;
     if (opening_) opening_->Cancel();
   }
@@ -106,13 +105,13 @@ std::shared_ptr<const federation::RouteView> Mirror::view() const {
 }
 
 void Mirror::AddListener(std::function<void(ViewPointer)> listener) {
-  absl::MutexLock lock(&listener_mutex_);
+  MonitorLock lock(&listener_mutex_);
   if (state_.ready()) listener(state_.current());
   listeners_.push_back(std::move(listener));
 }
 
 void Mirror::Notify() {
-  absl::MutexLock lock(&listener_mutex_);
+  MonitorLock lock(&listener_mutex_);
   for (const auto& listener : listeners_) listener(state_.current());
 }
 
@@ -125,7 +124,7 @@ absl::Status Mirror::SaveSnapshot(const std::string& path) const {
 }
 
 absl::Status Mirror::last_error() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return last_error_;
 }
 
@@ -149,25 +148,25 @@ absl::Status Mirror::WaitFor(Position position, milliseconds timeout) const {
 
 absl::Status Mirror::WaitLeased(milliseconds timeout) const {
   const auto leased = [this] {
-    mutex_.AssertReaderHeld();
+    mutex_.AssertHeld();
     const LeaseState state = lease_.state();
     const milliseconds now = options_.clock->Steady();
     return state.session_until > now && state.multicast_until > now;
   };
   {
-    absl::MutexLock lock(&mutex_);
-    if (mutex_.AwaitWithTimeout(absl::Condition(&leased),
-                                absl::Milliseconds(timeout.count()))) {
-      return absl::OkStatus();
-    }
+    MonitorLock lock(&mutex_);
+    if (mutex_.AwaitFor(timeout, leased)) return absl::OkStatus();
   }
   return Timeout("lease", timeout);
 }
 
 bool Mirror::Pause(milliseconds time) {
-  absl::MutexLock lock(&mutex_);
-  return mutex_.AwaitWithTimeout(absl::Condition(&stopping_),
-                                 absl::Milliseconds(time.count()));
+  MonitorLock lock(&mutex_);
+  const auto stopping = [this] {
+    mutex_.AssertHeld();
+    return stopping_;
+  };
+  return mutex_.AwaitFor(time, stopping);
 }
 
 void Mirror::Run() {
@@ -178,7 +177,7 @@ void Mirror::Run() {
     const absl::Status status = Serve(connection.get());
     lease_.Disconnected();
     {
-      absl::MutexLock lock(&mutex_);
+      MonitorLock lock(&mutex_);
       if (stopping_) return;
       last_error_ = Annotate(status, address);
     }
@@ -191,7 +190,7 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
   if (session_ && session_id_ == 0) RETURN_IF_ERROR(OpenSession(connection));
   const std::shared_ptr<FollowStream> stream = connection->Follow();
   {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     opening_ = stream;
     if (stopping_) stream->Cancel();
   }
@@ -204,7 +203,7 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
   absl::Status broken;
   if (WriteLocked(stream.get(), std::move(first))) {
     {
-      absl::MutexLock lock(&mutex_);
+      MonitorLock lock(&mutex_);
       stream_ = stream;
     }
     broken = ReadStream(stream.get());
@@ -212,8 +211,8 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
   stream->Cancel();
   absl::Status ended = broken;
   {
-    absl::MutexLock write_lock(&write_mutex_);
-    absl::MutexLock lock(&mutex_);
+    MonitorLock write_lock(&write_mutex_);
+    MonitorLock lock(&mutex_);
     stream_.reset();
     opening_.reset();
     const absl::Status finished = stream->Finish();
@@ -243,7 +242,7 @@ absl::Status Mirror::ReadStream(FollowStream* stream) {
       lease_.Granted(response.lease_request(),
                      milliseconds(response.lease_ms()),
                      milliseconds(response.multicast_lease_ms()));
-      absl::MutexLock lock(&mutex_);
+      MonitorLock lock(&mutex_);
       ++grants_;
     }
     if (!WriteLocked(stream, std::move(acknowledgement))) break;
@@ -252,7 +251,7 @@ absl::Status Mirror::ReadStream(FollowStream* stream) {
 }
 
 bool Mirror::WriteLocked(FollowStream* stream, v1::FollowRequest request) {
-  absl::MutexLock lock(&write_mutex_);
+  MonitorLock lock(&write_mutex_);
   return stream->Write(request);
 }
 
@@ -271,10 +270,10 @@ v1::FollowRequest Mirror::LeaseRequest() {
 
 void Mirror::Pulse() {
   while (!Pause(std::min(lease_.interval(), kLongestPulse))) {
-    absl::MutexLock write_lock(&write_mutex_);
+    MonitorLock write_lock(&write_mutex_);
     std::shared_ptr<FollowStream> stream;
     {
-      absl::MutexLock lock(&mutex_);
+      MonitorLock lock(&mutex_);
       stream = stream_;
     }
     if (!stream) continue;

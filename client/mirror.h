@@ -28,9 +28,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "client/backoff.h"
 #include "client/lease.h"
+#include "client/monitor.h"
 #include "client/node_connection.h"
 #include "client/options.h"
 #include "client/view_state.h"
@@ -115,9 +115,9 @@ class Mirror {
   Backoff backoff_;
   std::atomic<uint64_t> session_id_{0};
 
-  absl::Mutex write_mutex_;  // one writer of a stream at a time
+  Monitor write_mutex_;  // one writer of a stream at a time
 
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // What Stop cancels, and what lease requests may be written to: the stream
   // once its first message was.
@@ -127,11 +127,11 @@ class Mirror {
   // Raised by each granted lease, to wake waiters.
   uint64_t grants_ ABSL_GUARDED_BY(mutex_) = 0;
 
-  absl::Mutex listener_mutex_;
+  Monitor listener_mutex_;
   std::vector<std::function<void(ViewPointer)>> listeners_
       ABSL_GUARDED_BY(listener_mutex_);
 
-  absl::Mutex stop_mutex_;
+  Monitor stop_mutex_;
   bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
   std::thread reader_;
   std::thread pulse_;

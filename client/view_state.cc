@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/time/time.h"
 #include "common/status_macros.h"
 
 namespace kafed::client {
@@ -48,29 +47,28 @@ absl::StatusOr<bool> ViewState::Apply(const v1::FollowResponse& response) {
 
 void ViewState::Publish(PublishedView view) {
   auto next = std::make_shared<const PublishedView>(std::move(view));
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   current_.swap(next);
   ready_ = true;
 }
 
 ViewPointer ViewState::current() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return current_;
 }
 
 bool ViewState::ready() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return ready_;
 }
 
 bool ViewState::WaitFor(Position position, milliseconds timeout) const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   const auto reached = [&] {
-    mutex_.AssertReaderHeld();
+    mutex_.AssertHeld();
     return ready_ && current_->position() >= position;
   };
-  return mutex_.AwaitWithTimeout(absl::Condition(&reached),
-                                 absl::Milliseconds(timeout.count()));
+  return mutex_.AwaitFor(timeout, reached);
 }
 
 bool ViewState::WaitReady(milliseconds timeout) const {

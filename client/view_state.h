@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "client/monitor.h"
 #include "common/clock.h"
 #include "common/position.h"
 #include "federation/view/route_view.h"
@@ -58,7 +58,7 @@ class ViewState {
  private:
   void Publish(PublishedView view);
 
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   ViewPointer current_ ABSL_GUARDED_BY(mutex_);
   bool ready_ ABSL_GUARDED_BY(mutex_) = false;
   bool resumable_ = false;

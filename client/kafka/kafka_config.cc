@@ -75,6 +75,10 @@ absl::StatusOr<Settings> LoadCredentials(const std::string& secrets_dir,
     }
     settings.emplace_back(key, Trim(text.substr(equals + 1)));
   }
+  if (file.bad()) {
+    return absl::InvalidArgumentError("security_ref: '" + ref +
+                                      "' can't be read; expected a file");
+  }
   return settings;
 }
 

@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "client/monitor.h"
 #include "tests/unit/client/fake_node.h"
 
 namespace kafed::client {
@@ -26,7 +27,7 @@ class FakeOutlet final : public Outlet {
  public:
   explicit FakeOutlet(OutletSink sink) : sink_(std::move(sink)) {}
   absl::Status Send(const OutgoingMessage& message) override {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     if (refuse_) return absl::UnavailableError("not now");
     Sent sent;
     sent.where = std::string(message.kafka_topic) + "/" +
@@ -50,7 +51,7 @@ class FakeOutlet final : public Outlet {
               bool unhealthy = false) {
     std::vector<OutletReport> reports;
     {
-      absl::MutexLock lock(&mutex_);
+      MonitorLock lock(&mutex_);
       for (; count > 0 && !under_way_.empty(); --count) {
         OutletReport report;
         report.token = under_way_.front().token;
@@ -67,23 +68,23 @@ class FakeOutlet final : public Outlet {
     sink_(reports);
   }
   void Refuse(bool refuse) {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     refuse_ = refuse;
   }
   std::vector<std::string> Payloads() const {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     std::vector<std::string> payloads;
     for (const Sent& sent : all_) payloads.push_back(sent.payload);
     return payloads;
   }
   std::vector<Sent> all() const {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     return all_;
   }
 
  private:
   const OutletSink sink_;
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   bool refuse_ = false;
   int64_t next_offset_ = 0;
   std::deque<Sent> under_way_;
@@ -140,12 +141,12 @@ class DispatcherTest : public ::testing::Test {
   absl::Status Produce(const std::string& key, const std::string& payload) {
     return dispatcher_->Produce(key, payload, {},
                                 [this](const DeliveryReport& report) {
-                                  absl::MutexLock lock(&mutex_);
+                                  MonitorLock lock(&mutex_);
                                   reports_.push_back(report);
                                 });
   }
   std::vector<DeliveryReport> reports() {
-    absl::MutexLock lock(&mutex_);
+    MonitorLock lock(&mutex_);
     return reports_;
   }
   void Pass(milliseconds time) {
@@ -160,7 +161,7 @@ class DispatcherTest : public ::testing::Test {
   uint64_t index_ = 0;
   std::map<std::string, std::shared_ptr<FakeOutlet>> outlets_;
   std::unique_ptr<Dispatcher> dispatcher_;
-  absl::Mutex mutex_;
+  Monitor mutex_;
   std::vector<DeliveryReport> reports_;
 };
 

@@ -2,11 +2,10 @@
 
 #include <utility>
 
-#include "absl/time/time.h"
-
 namespace kafed::client {
 namespace {
-constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr milliseconds kPatience{30'000};
+constexpr milliseconds kForEver{3'600'000};
 }  // namespace
 
 v1::Row SubClusterRowOf(uint32_t id, const std::string& name,
@@ -76,12 +75,12 @@ class FakeStream final : public FollowStream {
   explicit FakeStream(std::shared_ptr<FakeNode> node)
       : node_(std::move(node)) {}
   ~FakeStream() override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     if (started_) --node_->streams_;
   }
 
   bool Write(const v1::FollowRequest& request) override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     if (Over()) return false;
     if (!started_) {
       started_ = true;
@@ -107,13 +106,13 @@ class FakeStream final : public FollowStream {
   }
 
   bool Read(v1::FollowResponse* response) override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     const auto ready = [this] {
-      node_->mutex_.AssertReaderHeld();
+      node_->mutex_.AssertHeld();
       return Over() || (started_ && (!answered_ || sent_ != node_->index_ ||
                                      (lease_ != 0 && node_->answer_leases_)));
     };
-    node_->mutex_.Await(absl::Condition(&ready));
+    node_->mutex_.AwaitFor(kForEver, ready);
     if (Over()) return false;
     response->Clear();
     response->set_full(full_);
@@ -139,7 +138,7 @@ class FakeStream final : public FollowStream {
   }
 
   void Cancel() override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     cancelled_ = true;
   }
   absl::Status Finish() override {
@@ -171,7 +170,7 @@ class FakeConnection final : public NodeConnection {
   }
   absl::StatusOr<v1::OpenSessionResponse> OpenSession(
       const v1::OpenSessionRequest& request) override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     if (!node_->up_) return absl::UnavailableError("the fake node is down");
     v1::OpenSessionResponse response;
     response.set_session_id(node_->next_session_++);
@@ -180,7 +179,7 @@ class FakeConnection final : public NodeConnection {
     return response;
   }
   absl::Status CloseSession(const v1::CloseSessionRequest& request) override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     if (!node_->up_) return absl::UnavailableError("the fake node is down");
     node_->closed_.push_back(request);
     node_->sessions_.erase(request.session_id());
@@ -188,7 +187,7 @@ class FakeConnection final : public NodeConnection {
   }
   absl::StatusOr<v1::SubscriptionsResponse> Subscriptions(
       const v1::SubscriptionsRequest& request) override {
-    absl::MutexLock lock(&node_->mutex_);
+    MonitorLock lock(&node_->mutex_);
     if (!node_->up_) return absl::UnavailableError("the fake node is down");
     node_->subscription_requests_.push_back(request);
     const auto at = node_->subscriptions_.find(
@@ -211,85 +210,85 @@ Connector FakeNode::connector() {
 }
 
 void FakeNode::Apply(std::vector<v1::Row> rows) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   ++index_;
   for (v1::Row& row : rows) rows_.emplace_back(index_, std::move(row));
 }
 
 void FakeNode::Restart(uint64_t index, std::vector<v1::Row> rows) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   index_ = index;
   rows_.clear();
   for (v1::Row& row : rows) rows_.emplace_back(index_, std::move(row));
 }
 
 void FakeNode::SetUp(bool up) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   up_ = up;
 }
 
 void FakeNode::SetLeases(milliseconds session, milliseconds multicast) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   session_ttl_ = session;
   multicast_ttl_ = multicast;
 }
 
 void FakeNode::AnswerLeases(bool answer) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   answer_leases_ = answer;
 }
 
 void FakeNode::ForgetSessions() {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   sessions_.clear();
 }
 
 void FakeNode::SetSubscriptions(const std::string& host_or_topic,
                                 v1::SubscriptionsResponse response) {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   subscriptions_[host_or_topic] = std::move(response);
 }
 
 uint64_t FakeNode::index() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return index_;
 }
 
 std::vector<v1::FollowRequest> FakeNode::first_requests() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return first_requests_;
 }
 
 std::vector<v1::SubscriptionsRequest> FakeNode::subscription_requests() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return subscription_requests_;
 }
 
 uint64_t FakeNode::sessions_opened() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return next_session_ - 1;
 }
 
 std::vector<v1::CloseSessionRequest> FakeNode::closed() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return closed_;
 }
 
 size_t FakeNode::rows_sent() const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   return rows_sent_;
 }
 
 bool FakeNode::WaitAcknowledged(uint64_t index) const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   const auto reached = [&] { return acknowledged_ >= index; };
-  return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
+  return mutex_.AwaitFor(kPatience, reached);
 }
 
 bool FakeNode::WaitStreams(size_t count) const {
-  absl::MutexLock lock(&mutex_);
+  MonitorLock lock(&mutex_);
   const auto reached = [&] { return streams_ == count; };
-  return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
+  return mutex_.AwaitFor(kPatience, reached);
 }
 
 }  // namespace kafed::client

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
+#include "client/monitor.h"
 #include "client/node_connection.h"
 
 namespace kafed::client {
@@ -65,7 +65,7 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   friend class FakeStream;
   friend class FakeConnection;
 
-  mutable absl::Mutex mutex_;
+  mutable Monitor mutex_;
   bool up_ = true;
   bool answer_leases_ = true;
   uint64_t index_ = 0;
