@@ -38,13 +38,13 @@ import.Changes();
   import.Runs([arguments](Invocation* run) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string text,
                      ReadInput(arguments->path, run->streams().in));
-  auto hosts = ParseHostFile(text, arguments->file);
+  const auto hosts = ParseHostFile(text, arguments->file);
   if (!hosts.ok()) {
     const std::string name = arguments->path == "-" ? "stdin" : arguments->path;
     return absl::InvalidArgumentError(name + " (nothing was sent):\n" +
                                       std::string(hosts.status().message()));
   }
-  return ImportHosts(*std::move(hosts), run);
+  return ImportHosts(*hosts, run);
   }  // namespace
 );
 }  // namespace kafed::cli
@@ -70,7 +70,7 @@ void AddAdd(Command host) {
 std::string Labels(const v1::HostSpec& host) {
   std::vector<std::string> pairs;
   for (const auto& [name, value] : host.labels()) {
-    pairs.push_back(name + "=" + value);
+    pairs.emplace_back(name).append("=").append(value);
   }
   std::sort(pairs.begin(), pairs.end());
   return Join(pairs, ",");

@@ -74,7 +74,8 @@ std::string ProgressBar(uint64_t done, uint64_t total) {
          std::to_string(total) + " hosts";
 }
 
-absl::Status ImportHosts(std::vector<v1::HostSpec> hosts, Invocation* run) {
+absl::Status ImportHosts(const std::vector<v1::HostSpec>& hosts,
+                         Invocation* run) {
   Import import(hosts, run);
   RetryPolicy policy = run->connection().policy();
   // Each step of the stream has the timeout; all of it has none.

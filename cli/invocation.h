@@ -69,7 +69,7 @@ class Invocation {
   absl::Status Change(Request* request) {
     *request->mutable_options() = MutationOptions();
     v1::MutationResponse response;
-    const absl::Status status = CallChange(*request, &response);
+    absl::Status status = CallChange(*request, &response);
     if (status.ok()) PrintChange(response);
     return status;
   }

@@ -34,7 +34,7 @@ absl::StatusOr<char> TakeEscape(std::string_view* text) {
 std::string Headers(const KafkaMessage& message) {
   std::vector<std::string> pairs;
   for (const auto& [name, value] : message.headers) {
-    pairs.push_back(name + "=" + value);
+    pairs.emplace_back(name).append("=").append(value);
   }
   return Join(pairs, ",");
 }

@@ -83,7 +83,7 @@ absl::Status ProduceLine(const ProduceArguments& arguments,
                          client::Producer* producer, Tally* tally) {
   const milliseconds end = RealClock().Steady() + timeout;
   while (true) {
-    const absl::Status status = producer->Produce(
+    absl::Status status = producer->Produce(
         arguments.key, line, arguments.headers,
         [tally](const client::DeliveryReport& report) { tally->Take(report); });
     if (status.ok()) {
@@ -117,7 +117,7 @@ absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
                           producer.get(), &tally);
     if (!refused.ok()) break;
   }
-  const absl::Status closed = producer->Close(run->options().timeout);
+  absl::Status closed = producer->Close(run->options().timeout);
   if (refused.ok() || tally.any()) RETURN_IF_ERROR(tally.Print(run));
   RETURN_IF_ERROR(Annotate(refused, "not sent"));
   return closed;

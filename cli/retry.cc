@@ -11,7 +11,7 @@ absl::Status Retry(const RetryPolicy& policy,
   milliseconds pause = policy.first_pause;
   for (int attempt = 1;; ++attempt) {
     const milliseconds left = end - policy.clock->Steady();
-    const absl::Status status = call(std::max(left, milliseconds(1)));
+    absl::Status status = call(std::max(left, milliseconds(1)));
     if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
       return status;
     }

@@ -25,7 +25,8 @@ HostFileOptions Region(HostFormat format = HostFormat::kAuto) {
   return {format, "eu", "z1"};
 }
 
-std::string ErrorOf(std::string_view text, HostFileOptions options = {}) {
+std::string ErrorOf(std::string_view text,
+                    const HostFileOptions& options = {}) {
   const auto hosts = ParseHostFile(text, options);
   EXPECT_FALSE(hosts.ok());
   EXPECT_TRUE(absl::IsInvalidArgument(hosts.status()));
