@@ -121,7 +121,13 @@ class DispatcherTest : public ::testing::Test {
            KeyRowOf(2, "v1", {0, 1}), Hashed(0, 0, 0x3fffffff, 1, 1, 8),
            Hashed(1, 0x40000000, 0x7fffffff, 2, 2, 8)});
   }
-  void TearDown() override { dispatcher_->Close(); }
+  void TearDown() override {
+    dispatcher_->Close();
+    // As a real outlet does before it ends.
+    for (auto& [name, outlet] : outlets_) outlet->Report(SIZE_MAX);
+    EXPECT_TRUE(dispatcher_->Flush(milliseconds(0)).ok());
+    EXPECT_EQ(dispatcher_->stats().buffered_bytes, 0u);
+  }
 
   static v1::Row Hashed(uint32_t number, uint32_t low, uint32_t high,
                         uint32_t cluster, uint32_t topic, uint32_t partition) {
