@@ -237,10 +237,10 @@ void Node::Stop() {
     parts_->server->Wait();
     parts_->server.reset();
   }
-  parts_->hub.reset();
   parts_->workers.reset();
   parts_->coordinator.reset();
   parts_->writer.reset();
+  parts_->hub.reset();  // last: it listens to what the writer publishes
   if (parts_->snapshotter) {
     const absl::Status saved = parts_->snapshotter->SaveNow();
     if (!saved.ok()) LogWarning("last snapshot failed", {{"why", saved}});
