@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 
@@ -63,6 +64,7 @@ class PieceWriter {
     if (piece_.empty()) return absl::OkStatus();
     RETURN_IF_ERROR(store_.CheckFreeSpace(piece_.size()));
     RETURN_IF_ERROR(store_.snapshots().PutPiece(position_, pieces_, piece_));
+    KAFED_FAILPOINT("snapshot.piece");
     ++pieces_;
     piece_.clear();
     return absl::OkStatus();
@@ -163,7 +165,7 @@ absl::Status SnapshotStore::Load() {
     const bool complete =
         std::any_of(manifests.begin(), manifests.end(),
                     [&](const auto& m) { return m.first == position; });
-    if (complete) continue;
+    if (complete || store_.read_only()) continue;
     LogInfo("removing an unfinished snapshot", {{"position", Name(position)}});
     RETURN_IF_ERROR(store_.snapshots().Delete(position));
   }
@@ -174,6 +176,7 @@ absl::Status SnapshotStore::Load() {
     } else {
       // An older one and more of the log do as well; the bytes stay for whoever
       // looks into it.
+      ++unreadable_;
       LogError("ignoring a snapshot", {{"error", snapshot.status()}});
     }
   }
@@ -201,8 +204,10 @@ std::optional<StoredSnapshot> SnapshotStore::Newest() const {
 }
 
 absl::Status SnapshotStore::Publish(const StoredSnapshot& snapshot) {
+  KAFED_FAILPOINT("snapshot.publish.before");
   RETURN_IF_ERROR(store_.snapshots().PutManifest(snapshot.position,
                                                  EncodeManifest(snapshot)));
+  KAFED_FAILPOINT("snapshot.publish.after");
   std::lock_guard lock(mutex_);
   const auto at = std::find_if(
       snapshots_.begin(), snapshots_.end(),

@@ -65,6 +65,8 @@ class SnapshotStore {
   // Newest first.
   std::vector<StoredSnapshot> List() const;
   std::optional<StoredSnapshot> Newest() const;
+  // Snapshots that were left out because their manifest does not decode.
+  size_t unreadable() const { return unreadable_; }
 
   // The snapshot's bytes, or a reader over them. NotFound, naming the newest
   // one, when there is none at `position`. Both go on working when the snapshot
@@ -92,6 +94,7 @@ class SnapshotStore {
   std::mutex save_mutex_;                  // held for a whole save
   mutable std::mutex mutex_;               // guards snapshots_
   std::vector<StoredSnapshot> snapshots_;  // oldest first
+  size_t unreadable_ = 0;                  // set by Load
 };
 
 // The manifest's bytes; docs/internals/snapshot-format.md.

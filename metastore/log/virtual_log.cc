@@ -26,11 +26,11 @@ VirtualLog::VirtualLog(ChainRegister* reg, LogletFactory factory,
     : register_(*reg), factory_(std::move(factory)), clock_(clock) {}
 
 absl::StatusOr<std::unique_ptr<VirtualLog>> VirtualLog::Open(
-    ChainRegister* reg, LogletFactory factory, const std::string& initial,
+    ChainRegister* reg, LogletFactory factory, const ChainLink& initial,
     const Clock& clock) {
   ASSIGN_OR_RETURN(const Chain chain, reg->Read());
   if (chain.version == 0) {
-    const auto set = reg->CompareAndSet(0, {{initial, LogIndex(1)}});
+    const auto set = reg->CompareAndSet(0, {initial});
     // Aborted: another node was first, which is as good.
     if (!set.ok() && !absl::IsAborted(set.status())) return set.status();
   }

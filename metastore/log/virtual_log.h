@@ -32,9 +32,9 @@ using LogletFactory =
 class VirtualLog : public SharedLog {
  public:
   // Opens every loglet of the chain. A chain that was never set is set to the
-  // one loglet `initial`, from index 1. `reg` and `clock` must outlive the log.
+  // one link `initial`. `reg` and `clock` must outlive the log.
   static absl::StatusOr<std::unique_ptr<VirtualLog>> Open(
-      ChainRegister* reg, LogletFactory factory, const std::string& initial,
+      ChainRegister* reg, LogletFactory factory, const ChainLink& initial,
       const Clock& clock = RealClock());
 
   AppendOutcome AppendBatchAt(LogIndex first,

@@ -13,12 +13,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "metastore/store/unsynced_loss.h"
 
 namespace kafed::metastore {
 namespace {
 
+constexpr char kMarkFile[] = "/kafed.synced";
 constexpr char kLogFamily[] = "log";
 constexpr char kSnapshotFamily[] = "snapshot";
 constexpr char kMetaFamily[] = "meta";
@@ -82,6 +85,9 @@ class HealthListener : public rocksdb::EventListener {
 
 rocksdb::DBOptions DatabaseOptions(std::shared_ptr<DatabaseHealth> health) {
   rocksdb::DBOptions options;
+#ifdef KAFED_FAILPOINTS
+  options.env = UnsyncedLossEnv();
+#endif
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.info_log = std::make_shared<ForwardingLogger>();
@@ -183,27 +189,54 @@ Database::Database(std::unique_ptr<rocksdb::DB> db,
     : db_(std::move(db)), health_(std::move(health)), hook_(std::move(hook)) {}
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
-    const std::string& directory, WriteHook hook) {
+    const std::string& directory, WriteHook hook, bool read_only) {
+  const std::string path = directory + "/db";
   std::error_code error;
-  std::filesystem::create_directory(directory, error);
+  if (!read_only) std::filesystem::create_directory(path, error);
   if (error) {
     return absl::UnavailableError(
-        absl::StrCat("cannot create ", directory, ": ", error.message()));
+        absl::StrCat("cannot create ", path, ": ", error.message()));
   }
-  RETURN_IF_ERROR(CheckFamilies(directory));
+  RETURN_IF_ERROR(CheckFamilies(path));
   auto health = std::make_shared<DatabaseHealth>();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::Open(
-      DatabaseOptions(health), directory, Families(), &handles, &db);
-  RETURN_IF_ERROR(Translate(opened, "cannot open " + directory));
+  rocksdb::DBOptions options = DatabaseOptions(health);
+  options.create_if_missing = !read_only;
+  options.create_missing_column_families = !read_only;
+  const rocksdb::Status opened =
+      read_only ? rocksdb::DB::OpenForReadOnly(options, path, Families(),
+                                               &handles, &db)
+                : rocksdb::DB::Open(options, path, Families(), &handles, &db);
+  RETURN_IF_ERROR(Translate(opened, "cannot open " + path));
   std::unique_ptr<Database> database(
       new Database(std::unique_ptr<rocksdb::DB>(db), health, std::move(hook)));
   database->default_ = handles[0];
   database->log_ = handles[1];
   database->snapshot_ = handles[2];
   database->meta_ = handles[3];
+  const std::string mark = directory + kMarkFile;
+  database->synced_at_open_ = SyncMark::Read(mark);
+  database->last_at_open_ = db->GetLatestSequenceNumber();
+  if (read_only) return database;
+  if (database->lost() > 0) {
+    return absl::DataLossError(absl::StrCat(
+        path, " ends ", database->lost(),
+        " writes before what was synced: its write-ahead log is damaged or "
+        "cut; `kafed verify --data-dir ",
+        directory, "` says what can be recovered"));
+  }
+  ASSIGN_OR_RETURN(database->mark_, SyncMark::Open(mark));
   return database;
+}
+
+uint64_t Database::lost() const {
+  return synced_at_open_ > last_at_open_ ? synced_at_open_ - last_at_open_ : 0;
+}
+
+absl::Status Database::VerifyFiles() {
+  return Translate(db_->VerifyChecksum(rocksdb::ReadOptions()),
+                   "a file of storage is damaged");
 }
 
 Database::~Database() {
@@ -219,9 +252,17 @@ Database::~Database() {
 
 absl::Status Database::WriteSynced(rocksdb::WriteBatch* batch) {
   if (hook_) RETURN_IF_ERROR(hook_(WriteStage::kBefore));
+  KAFED_FAILPOINT("store.write.before");
   rocksdb::WriteOptions options;
   options.sync = true;
+#ifdef KAFED_FAILPOINTS
+  if (IsPlanted("ack_before_sync")) options.sync = false;
+#endif
+  const uint64_t before = db_->GetLatestSequenceNumber();
   RETURN_IF_ERROR(Translate(db_->Write(options, batch), "cannot write"));
+  // All of the batch has later numbers; each write in it has one.
+  if (mark_) mark_->Advance(before + batch->Count());
+  KAFED_FAILPOINT("store.write.after");
   if (hook_) RETURN_IF_ERROR(hook_(WriteStage::kAfter));
   return absl::OkStatus();
 }

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "metastore/store/sync_mark.h"
 #include "metastore/store/write_hook.h"
 
 namespace kafed::metastore {
@@ -50,8 +51,10 @@ class DatabaseHealth {
 
 class Database {
  public:
+  // In a data directory. DataLoss when storage ends before what was synced.
+  // Read-only: nothing is written, and such an end is no error: see lost().
   static absl::StatusOr<std::unique_ptr<Database>> Open(
-      const std::string& directory, WriteHook hook);
+      const std::string& directory, WriteHook hook, bool read_only);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -66,6 +69,11 @@ class Database {
   // Ordered before every later write, durable with the next synced one.
   absl::Status WriteLater(rocksdb::WriteBatch* batch);
 
+  // Writes that were synced and are not there: 0 for a sound database.
+  uint64_t lost() const;
+  // Reads every file and compares its checksums.
+  absl::Status VerifyFiles();
+
   absl::Status Health() const { return health_->Get(); }
 
  private:
@@ -79,6 +87,9 @@ class Database {
   rocksdb::ColumnFamilyHandle* meta_ = nullptr;
   std::shared_ptr<DatabaseHealth> health_;
   const WriteHook hook_;
+  std::unique_ptr<SyncMark> mark_;  // null when read-only
+  uint64_t synced_at_open_ = 0;
+  uint64_t last_at_open_ = 0;
 };
 
 }  // namespace kafed::metastore

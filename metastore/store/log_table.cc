@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "metastore/store/database.h"
@@ -38,6 +39,9 @@ absl::StatusOr<LogTable::Bounds> LogTable::ReadBounds() const {
   if (!found.ok() && !found.IsNotFound()) {
     return Translate(found, "cannot read the log's first index");
   }
+  if (from.size() != 8) {
+    return absl::DataLossError("the log's first index is unreadable");
+  }
   std::unique_ptr<rocksdb::Iterator> at(
       database_.db().NewIterator(rocksdb::ReadOptions(), database_.log()));
   Bounds bounds;
@@ -50,7 +54,22 @@ absl::StatusOr<LogTable::Bounds> LogTable::ReadBounds() const {
     }
   }
   RETURN_IF_ERROR(Translate(at->status(), "cannot read the log's bounds"));
+  const uint64_t begins = GetBigEndian(from, 0, 8);
+  if (!bounds.first.valid() && begins > 0) bounds.last = LogIndex(begins - 1);
   return bounds;
+}
+
+absl::Status LogTable::BeginAt(LogIndex first) {
+  ASSIGN_OR_RETURN(const Bounds bounds, ReadBounds());
+  if (bounds.last.valid()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the log goes up to ", bounds.last.value(), " already"));
+  }
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(
+      Translate(batch.Put(database_.meta(), kFirstKeptKey, KeyOf(first)),
+                "cannot build a write"));
+  return database_.WriteSynced(&batch);
 }
 
 absl::Status LogTable::Append(LogIndex first, std::span<const LogEntry> entries,
@@ -124,6 +143,7 @@ absl::Status LogTable::Trim(LogIndex before) {
   RETURN_IF_ERROR(Translate(batch.Put(database_.meta(), kFirstKeptKey, end),
                             "cannot build a trim"));
   RETURN_IF_ERROR(database_.WriteSynced(&batch));
+  KAFED_FAILPOINT("store.trim.between");
   const std::string last_cut = KeyOf(LogIndex(before.value() - 1));
   const rocksdb::Slice from(begin), to(last_cut);
   const rocksdb::Status freed =

@@ -28,7 +28,8 @@ struct MetaWrite {
 
 class LogTable {
  public:
-  // Index 0 and 0 when there are no entries.
+  // Without entries: first is 0, last the index before that of the first
+  // entry to come (0 unless BeginAt said otherwise).
   struct Bounds {
     LogIndex first;
     LogIndex last;
@@ -37,6 +38,10 @@ class LogTable {
   explicit LogTable(Database* database) : database_(*database) {}
 
   absl::StatusOr<Bounds> ReadBounds() const;
+
+  // The log's first entry will be at `first`: for a log that goes on from a
+  // snapshot. FailedPrecondition if there are entries.
+  absl::Status BeginAt(LogIndex first);
 
   // Writes the entries at first, first+1 ... and `also` in one synced batch.
   // `running_bytes` is the running total before `first`. An error leaves the

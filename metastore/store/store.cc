@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <random>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -28,6 +30,24 @@ std::string DrawNodeId() {
   return id;
 }
 
+// A folder that holds something else must not be filled: it was named by
+// mistake. What a fresh volume holds is no matter.
+absl::Status CheckFolder(const std::string& directory) {
+  std::error_code error;
+  std::string foreign;
+  for (std::filesystem::directory_iterator at(directory, error), end;
+       !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name == "kafed.lock" || name == "db") return absl::OkStatus();
+    if (name != "lost+found") foreign = name;
+  }
+  // Not there yet, or not readable, which the lock will say.
+  if (foreign.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(directory, " is not a data directory of kafed: it holds '",
+                   foreign, "'; name an empty or a new folder"));
+}
+
 }  // namespace
 
 Store::Store(StoreOptions options, std::unique_ptr<DirectoryLock> lock,
@@ -41,9 +61,17 @@ Store::Store(StoreOptions options, std::unique_ptr<DirectoryLock> lock,
 Store::~Store() = default;
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
+  std::error_code error;
+  if (options.read_only &&
+      !std::filesystem::is_directory(options.directory + "/db", error)) {
+    return absl::NotFoundError(absl::StrCat(
+        options.directory, " is not a data directory of kafed: it has no db/"));
+  }
+  if (!options.read_only) RETURN_IF_ERROR(CheckFolder(options.directory));
   ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.directory));
-  ASSIGN_OR_RETURN(auto database, Database::Open(options.directory + "/db",
-                                                 options.write_hook));
+  ASSIGN_OR_RETURN(
+      auto database,
+      Database::Open(options.directory, options.write_hook, options.read_only));
   std::unique_ptr<Store> store(
       new Store(std::move(options), std::move(lock), std::move(database)));
   RETURN_IF_ERROR(store->CheckFormat());
@@ -54,6 +82,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 absl::Status Store::CheckFormat() {
   ASSIGN_OR_RETURN(const auto found, GetMeta(kFormatKey));
   if (!found.has_value()) {
+    if (options_.read_only) return absl::OkStatus();
     return PutMeta(kFormatKey, std::to_string(kDataFormatVersion));
   }
   uint64_t version = 0;
@@ -76,9 +105,15 @@ absl::Status Store::LoadNodeId() {
     node_id_ = *found;
     return absl::OkStatus();
   }
+  if (options_.read_only) {
+    return absl::DataLossError(options_.directory + " has lost its node id");
+  }
   node_id_ = DrawNodeId();
   return PutMeta(kNodeIdKey, node_id_);
 }
+
+uint64_t Store::lost_writes() const { return database_->lost(); }
+absl::Status Store::VerifyFiles() { return database_->VerifyFiles(); }
 
 absl::Status Store::Health() const { return database_->Health(); }
 

@@ -5,6 +5,7 @@
 // composition root, and outlives everything that uses it.
 //
 //   DIR/kafed.lock   one process at a time
+//   DIR/kafed.synced how far storage was synced: sync_mark.h
 //   DIR/db/          RocksDB: column families log, snapshot, meta
 //
 // Thread-safe, but see LogTable for writers of the log.
@@ -37,6 +38,9 @@ struct StoreOptions {
   // itself never meets a full disk.
   uint64_t free_space_floor_bytes = kDefaultFreeSpaceFloorBytes;
   WriteHook write_hook;  // tests only
+  // For verification: nothing is written or made, and storage that ends before
+  // what was synced is opened as far as it goes.
+  bool read_only = false;
 };
 
 class Store {
@@ -52,6 +56,13 @@ class Store {
   // 32 hex digits, drawn when the directory was created.
   const std::string& node_id() const { return node_id_; }
   const std::string& directory() const { return options_.directory; }
+  bool read_only() const { return options_.read_only; }
+
+  // Synced writes that are not there any more; only a read-only store opens
+  // with more than 0.
+  uint64_t lost_writes() const;
+  // Reads every file of storage and compares its checksums; DataLoss.
+  absl::Status VerifyFiles();
 
   // Ok, or why storage takes no writes at present.
   absl::Status Health() const;

@@ -67,7 +67,7 @@ class VirtualBed : public Bed {
           return std::make_shared<MemoryLoglet>(
               MemoryLogletOptions{link.first, budget_bytes}, clock);
         },
-        "memory", clock);
+        {"memory", LogIndex(1)}, clock);
     if (!log.ok()) Fault("cannot open", {{"error", log.status()}});
     return *std::move(log);
   }

@@ -40,6 +40,23 @@ TEST(StoreTest, WhatCannotBeADirectoryIsNamed) {
   EXPECT_THAT(store.status().ToString(), HasSubstr(file));
 }
 
+TEST(StoreTest, AFolderOfSomethingElseIsNotFilled) {
+  TempDirectory directory;
+  std::filesystem::create_directory(directory.path() + "/lost+found");
+  std::ofstream(directory.path() + "/notes.txt") << "mine";
+  const auto store = Store::Open({directory.path(), 0, nullptr});
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(store.status().ToString(),
+              HasSubstr("is not a data directory of kafed: it holds "
+                        "'notes.txt'"));
+  EXPECT_FALSE(std::filesystem::exists(directory.path() + "/kafed.lock"));
+  // A fresh volume is fine, and so is what a former start left.
+  std::filesystem::remove(directory.path() + "/notes.txt");
+  EXPECT_TRUE(Store::Open({directory.path(), 0, nullptr}).ok());
+  std::ofstream(directory.path() + "/notes.txt") << "mine";
+  EXPECT_TRUE(Store::Open({directory.path(), 0, nullptr}).ok());
+}
+
 TEST(StoreTest, TheNodeIdIsDrawnOnce) {
   TempDirectory one, other;
   auto store = OpenStore(one.path());

@@ -48,7 +48,8 @@ class SharedLoglets {
 class VirtualLogTest : public ::testing::Test {
  protected:
   std::unique_ptr<VirtualLog> OpenNode() {
-    auto log = VirtualLog::Open(&register_, loglets_.Factory(), "a");
+    auto log =
+        VirtualLog::Open(&register_, loglets_.Factory(), {"a", LogIndex(1)});
     EXPECT_TRUE(log.ok()) << log.status();
     return *std::move(log);
   }
@@ -197,7 +198,7 @@ TEST_F(VirtualLogTest, LivesOnTheDataDirectoryAcrossRestarts) {
           if (!loglet.ok()) return loglet.status();
           return std::shared_ptr<Loglet>(*std::move(loglet));
         },
-        "local");
+        {"local", LogIndex(1)});
     ASSERT_TRUE(log.ok()) << log.status();
     Append(**log, start * 3 - 2, start * 3);
     EXPECT_EQ(ReadAll(**log, 1), AtIndex(1, MakeEntries(1, start * 3)));
@@ -212,7 +213,8 @@ RC_GTEST_PROP(VirtualLogProperty, BehavesLikeAVector, ()) {
   SharedLoglets loglets;
   std::vector<std::unique_ptr<VirtualLog>> nodes;
   for (int i = 0; i < 2; ++i) {
-    nodes.push_back(*VirtualLog::Open(&reg, loglets.Factory(), "l0"));
+    nodes.push_back(
+        *VirtualLog::Open(&reg, loglets.Factory(), {"l0", LogIndex(1)}));
   }
   std::vector<LogEntry> model;
   uint64_t next_id = 1;
