@@ -66,12 +66,8 @@ absl::Status BeginEntry(const v1::EntryHeader& header, uint64_t header_hash,
   const v1::Position& position = header.position();
   const bool same = position.incarnation() == head.incarnation.counter &&
                     position.nonce() == head.incarnation.nonce;
-  if (head.incarnation.counter == 0) {
-    if (position.index() != 1) {
-      return DoesNotApply("EntryHeader", "the first entry must have index 1");
-    }
-    head.incarnation = {position.incarnation(), position.nonce()};
-  } else if (!same || position.index() != head.index.value() + 1) {
+  const bool newer = position.incarnation() > head.incarnation.counter;
+  if ((!same && !newer) || position.index() != head.index.value() + 1) {
     return DoesNotApply(
         "EntryHeader", "entry " + std::to_string(position.incarnation()) + ":" +
                            std::to_string(position.index()) +
@@ -92,6 +88,7 @@ absl::Status BeginEntry(const v1::EntryHeader& header, uint64_t header_hash,
   if (header.time_ms() < head.time_ms) {
     return DoesNotApply("EntryHeader", "time goes back");
   }
+  head.incarnation = {position.incarnation(), position.nonce()};
   head.index = LogIndex(position.index());
   head.header_hash = header_hash;
   head.time_ms = header.time_ms();
@@ -106,11 +103,10 @@ absl::Status BeginEntry(const v1::EntryHeader& header, uint64_t header_hash,
 
 absl::Status ApplyRecord(const v1::Record& record, Editor* editor) {
   switch (record.fact_case()) {
-    case v1::Record::kIncarnationBegan:
-      return absl::OkStatus();  // the header says all
     case v1::Record::kFeatureLevelRaised:
       editor->head().feature_level = record.feature_level_raised().level();
       return absl::OkStatus();
+      KAFED_APPLY(kIncarnationBegan, incarnation_began);
       KAFED_APPLY(kNodeRegistered, node_registered);
       KAFED_APPLY(kSubClusterAdded, sub_cluster_added);
       KAFED_APPLY(kSubClusterUpdated, sub_cluster_updated);
@@ -156,6 +152,14 @@ absl::Status ApplyRecord(const v1::Record& record, Editor* editor) {
 
 absl::Status ApplyEntry(const v1::Entry& entry, Image* image,
                         std::vector<ChangedRow>* changes) {
+  const bool begins = entry.header().position().incarnation() !=
+                      image->head().incarnation.counter;
+  const bool says_so =
+      !entry.records().empty() && entry.records(0).has_incarnation_began();
+  if (begins != says_so) {
+    return DoesNotApply("IncarnationBegan",
+                        "must be the first record of an incarnation");
+  }
   Editor editor(image, changes);
   RETURN_IF_ERROR(
       BeginEntry(entry.header(), HashHeader(entry.header()), &editor));

@@ -7,6 +7,8 @@
 
 namespace kafed::federation {
 
+absl::Status Apply(const v1::IncarnationBegan& record, Editor* editor);
+
 absl::Status Apply(const v1::SubClusterAdded& record, Editor* editor);
 absl::Status Apply(const v1::SubClusterUpdated& record, Editor* editor);
 absl::Status Apply(const v1::SubClusterRemoved& record, Editor* editor);

@@ -50,6 +50,7 @@ absl::Status Apply(const v1::RequestCompleted& record, Editor* editor) {
   CompletedRequest row;
   row.time_ms = editor->time_ms();
   row.response = record.response();
+  row.fingerprint = record.fingerprint();
   editor->Put(Table::kRequests, record.request_id(), row);
   Counters counters = editor->image().counters();
   editor->PutBytes(Table::kRequestQueue, KeyOf(counters.request_next++),
@@ -68,6 +69,7 @@ absl::Status Apply(const v1::OperationProgressed& record, Editor* editor) {
   row.done = record.done();
   row.total = record.total();
   row.failure = record.failure();
+  row.fingerprint = record.fingerprint();
   editor->Put(Table::kOperations, record.operation_id(), row);
   return absl::OkStatus();
 }

@@ -310,9 +310,10 @@ struct SegmentTally {
 struct CompletedRequest {
   uint64_t time_ms = 0;
   std::string response;
+  uint64_t fingerprint = 0;
   template <typename A>
   void Fields(A& a) {
-    a(time_ms, response);
+    a(time_ms, response, fingerprint);
   }
 };
 
@@ -331,9 +332,10 @@ struct Operation {
   uint64_t done = 0;
   uint64_t total = 0;
   std::string failure;
+  uint64_t fingerprint = 0;
   template <typename A>
   void Fields(A& a) {
-    a(name, done, total, failure);
+    a(name, done, total, failure, fingerprint);
   }
 };
 

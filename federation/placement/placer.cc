@@ -9,6 +9,18 @@
 namespace kafed::federation {
 namespace {
 
+// "4 Kafka topics (the topic's own limit) x 4 partitions x 1 key".
+std::string LimitsText(const Topic& topic, const SubCluster& sub_cluster,
+                       const LimitsFields& limits) {
+  const char* from = topic.limits.topics != 0          ? "the topic's own limit"
+                     : sub_cluster.profile.topics != 0 ? "its profile"
+                                                       : "the default";
+  return std::to_string(limits.topics) + " Kafka topics (" + from + ") x " +
+         std::to_string(limits.partitions_per_topic) + " partitions x " +
+         std::to_string(limits.keys_per_partition) +
+         (limits.keys_per_partition == 1 ? " key" : " keys");
+}
+
 bool HasZone(const SubCluster& sub_cluster, std::string_view zone) {
   return std::find(sub_cluster.zones.begin(), sub_cluster.zones.end(), zone) !=
          sub_cluster.zones.end();
@@ -179,10 +191,12 @@ absl::Status Placer::NoRoom(const PlacementWish& wish, const Topic& topic,
     used += each.share.charge;
     capacity += Capacity(each.limits);
     limits += (limits.empty() ? "" : ", ") + each.row->name + " " +
-              std::to_string(each.share.charge) + " of " +
-              std::to_string(each.limits.topics) + "x" +
-              std::to_string(each.limits.partitions_per_topic) + "x" +
-              std::to_string(each.limits.keys_per_partition);
+              std::to_string(each.share.charge) +
+              (each.share.dead == 0
+                   ? std::string()
+                   : ", " + std::to_string(each.share.dead) +
+                         " of them dead partitions of removed resources,") +
+              " of " + LimitsText(topic, *each.row, each.limits);
   }
   return absl::ResourceExhaustedError(
       "topic " + topic.name + ": region " +
@@ -190,8 +204,23 @@ absl::Status Placer::NoRoom(const PlacementWish& wish, const Topic& topic,
                       ? std::string_view(candidates[0].row->region)
                       : wish.region) +
       " is full: " + std::to_string(used) + " of " + std::to_string(capacity) +
-      " keys (topics x partitions x keys: " + limits +
-      "); room for 1 more is missing; add a sub-cluster or raise its limits");
+      " keys: " + limits + "; room for 1 more is missing; " +
+      AdviceForRoom(topic, candidates[0].row->name, wish.home.valid()));
+}
+
+std::string AdviceForRoom(const Topic& topic, const std::string& sub_cluster,
+                          bool only_there) {
+  if (topic.limits.topics != 0) {
+    const std::string own = "the limit of " +
+                            std::to_string(topic.limits.topics) +
+                            " Kafka topics is the topic's own, set when it was "
+                            "created";
+    return only_there ? "remove keys there; " + own
+                      : "add a sub-cluster; " + own;
+  }
+  return std::string(only_there ? "" : "add a sub-cluster, or ") +
+         "raise the limit of " + sub_cluster +
+         " with `kafedctl cluster update " + sub_cluster + " --topics N`";
 }
 
 }  // namespace kafed::federation

@@ -74,6 +74,11 @@ class Placer {
 // Keys of the topic that still fit into the region under normal limits.
 uint64_t FreeKeys(const Image& image, TopicId topic, std::string_view region);
 
+// What would give a full topic more room, for a refusal: `sub_cluster` names
+// the one whose profile would be raised; `only_there`: no other would help.
+std::string AdviceForRoom(const Topic& topic, const std::string& sub_cluster,
+                          bool only_there);
+
 // Whether the topic may have partitions in the region.
 bool AllowsRegion(const Topic& topic, std::string_view region);
 

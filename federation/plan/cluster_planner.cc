@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "common/status_macros.h"
 #include "federation/image/limits.h"
@@ -28,6 +29,19 @@ v1::MutationResponse Answer(const Draft& draft, std::string summary) {
   *response.mutable_position() = draft.position_proto();
   response.set_summary(std::move(summary));
   return response;
+}
+
+absl::Status CheckRegionKnown(std::string_view region, const Image& image) {
+  std::set<std::string> known;
+  for (const auto& [id, row] : image.SubClusters()) known.insert(row.region);
+  if (known.contains(std::string(region))) return absl::OkStatus();
+  std::string list;
+  for (const std::string& each : known) {
+    list += (list.empty() ? "" : ", ") + each;
+  }
+  return absl::NotFoundError("region: no sub-cluster is in region " +
+                             Quote(region) +
+                             "; there are: " + (list.empty() ? "none" : list));
 }
 
 absl::StatusOr<v1::MutationResponse> PlanAddSubCluster(
@@ -69,7 +83,10 @@ absl::StatusOr<v1::MutationResponse> PlanUpdateSubCluster(
   if (request.has_security_ref()) {
     spec.set_security_ref(request.security_ref());
   }
-  if (request.has_profile()) *spec.mutable_profile() = request.profile();
+  // Field by field: what is 0 there is not given.
+  if (request.has_profile()) {
+    spec.mutable_profile()->MergeFrom(request.profile());
+  }
   if (!request.zones().empty()) *spec.mutable_zones() = request.zones();
   RETURN_IF_ERROR(ValidateSubCluster(spec));
   v1::Record record;
@@ -88,7 +105,7 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveSubCluster(
     if (share.charge != 0 || (hashed && share.kafka_topics != 0)) {
       return absl::FailedPreconditionError(
           "name: sub-cluster " + request.name() + " holds " +
-          (hashed ? "partitions" : std::to_string(share.charge) + " keys") +
+          (hashed ? "partitions" : Counted(share.charge, "key")) +
           " of topic " + topic.name +
           "; delete the topic or remove the keys first");
     }

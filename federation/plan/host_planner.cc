@@ -72,6 +72,12 @@ absl::Status BindHost(const std::string& id, TopicId topic, Placer* placer,
   return absl::OkStatus();
 }
 
+absl::Status NoSubCluster(const std::string& region) {
+  return absl::FailedPreconditionError(
+      "region: no sub-cluster is in region " + region +
+      "; add one with `kafedctl cluster add --region " + region + "`");
+}
+
 absl::Status LeaveVpcs(const std::string& id, Draft* draft) {
   const Host host = *draft->image().host(id);
   for (const std::string& vpc : host.vpcs) {
@@ -89,28 +95,27 @@ absl::Status CheckImport(std::span<const v1::HostSpec> hosts,
                          const Image& image) {
   absl::flat_hash_set<std::string_view> seen;
   std::map<std::string, uint64_t> new_by_region;
-  for (const v1::HostSpec& host : hosts) {
-    RETURN_IF_ERROR(ValidateHost(host));
-    if (!seen.insert(host.id()).second) {
-      return absl::InvalidArgumentError("host.id: '" + host.id() +
-                                        "' is given twice");
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    const v1::HostSpec& host = hosts[i];
+    absl::Status wrong = ValidateHost(host);
+    if (wrong.ok() && !seen.insert(host.id()).second) {
+      wrong = absl::InvalidArgumentError("id: is given twice");
     }
-    if (image.host(host.id())) {
-      return absl::AlreadyExistsError("host.id: host '" + host.id() +
-                                      "' exists already");
+    if (wrong.ok() && image.host(host.id())) {
+      wrong = absl::AlreadyExistsError("id: exists already");
+    }
+    if (!wrong.ok()) {
+      return Annotate(wrong, "hosts: number " + std::to_string(i + 1) + ", " +
+                                 Quote(host.id()));
     }
     ++new_by_region[host.region()];
   }
-  std::map<std::string, bool> has_sub_cluster;
+  std::map<std::string, std::string> sub_clusters;  // one of each region
   for (const auto& [id, row] : image.SubClusters()) {
-    has_sub_cluster[row.region] = true;
+    sub_clusters.emplace(row.region, row.name);
   }
   for (const auto& [region, count] : new_by_region) {
-    if (!has_sub_cluster[region]) {
-      return absl::FailedPreconditionError(
-          "region: no sub-cluster is in region " + region +
-          "; add one with `kafedctl cluster add --region " + region + "`");
-    }
+    if (!sub_clusters.contains(region)) return NoSubCluster(region);
     for (const auto& [id, topic] : UnicastTopics(image)) {
       if (!AllowsRegion(topic, region)) continue;
       const uint64_t free = FreeKeys(image, id, region);
@@ -120,7 +125,7 @@ absl::Status CheckImport(std::span<const v1::HostSpec> hosts,
             std::to_string(free) + " more hosts under its limits, " +
             std::to_string(count) +
             " are to be added: " + std::to_string(count - free) +
-            " too many; add a sub-cluster or raise limits");
+            " too many; " + AdviceForRoom(topic, sub_clusters[region], false));
       }
     }
   }
@@ -175,7 +180,7 @@ absl::Status PlanRemoveHosts(std::span<const std::string> ids, bool cascade,
     if (!host->vpcs.empty() && !cascade) {
       return absl::FailedPreconditionError(
           "ids: host '" + id + "' is a member of " +
-          std::to_string(host->vpcs.size()) + " VPCs (" + host->vpcs.front() +
+          Counted(host->vpcs.size(), "VPC") + " (" + host->vpcs.front() +
           (host->vpcs.size() > 1 ? ", ..." : "") +
           "); remove it there first or use --cascade");
     }

@@ -39,6 +39,7 @@ std::string ChooseInstance(const std::string& region, const std::string& except,
                            const Image& image) {
   const auto rated = RateInstances(region, reports, image);
   std::vector<LbmrcCandidate> candidates;
+  candidates.reserve(rated.size());
   for (const Rated& each : rated) {
     candidates.push_back(
         {true, each.id != except && each.utilization < max_utilization,
@@ -84,6 +85,7 @@ absl::StatusOr<v1::MutationResponse> PlanAddInstance(
     return absl::AlreadyExistsError("id: instance " + request.spec().id() +
                                     " exists already");
   }
+  RETURN_IF_ERROR(CheckRegionKnown(request.spec().region(), draft->image()));
   v1::Record record;
   *record.mutable_instance_added()->mutable_spec() = request.spec();
   draft->Add(std::move(record));
@@ -152,8 +154,8 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveInstance(
   }
   if (row->vpcs != 0 && !request.cascade()) {
     return absl::FailedPreconditionError(
-        "id: instance " + request.id() + " owns " + std::to_string(row->vpcs) +
-        " VPCs; use --cascade to give them to others");
+        "id: instance " + request.id() + " owns " + Counted(row->vpcs, "VPC") +
+        "; use --cascade to give them to others");
   }
   std::vector<std::pair<std::string, std::string>> owned;  // VPC, region
   if (row->vpcs != 0) {
@@ -174,8 +176,7 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveInstance(
   record.mutable_instance_removed()->set_id(request.id());
   draft->Add(std::move(record));
   return Answer(*draft, "instance " + request.id() + " removed, " +
-                            std::to_string(owned.size()) +
-                            " VPCs given to others");
+                            Counted(owned.size(), "VPC") + " given to others");
 }
 
 }  // namespace kafed::federation

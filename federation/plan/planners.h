@@ -25,6 +25,8 @@ namespace kafed::federation {
 v1::MutationResponse Answer(const Draft& draft, std::string summary);
 
 // --- sub-clusters (cluster_planner.cc) ---
+// NotFound, naming the regions there are, where none has a sub-cluster.
+absl::Status CheckRegionKnown(std::string_view region, const Image& image);
 absl::StatusOr<v1::MutationResponse> PlanAddSubCluster(
     const v1::AddSubClusterRequest& request, Draft* draft);
 absl::StatusOr<v1::MutationResponse> PlanUpdateSubCluster(
@@ -85,6 +87,9 @@ std::vector<std::string> VpcHosts(const Image& image, std::string_view vpc,
                                   size_t max);
 
 // --- resources (resource_planner.cc) ---
+// The topic if it is of kind resource; NotFound or InvalidArgument.
+absl::StatusOr<TopicId> ResourceTopic(const Image& image,
+                                      const std::string& name);
 absl::StatusOr<v1::MutationResponse> PlanAddResource(
     const v1::AddResourceRequest& request, Draft* draft);
 absl::StatusOr<v1::MutationResponse> PlanRemoveResource(

@@ -4,27 +4,24 @@
 #include "federation/plan/validate.h"
 
 namespace kafed::federation {
-namespace {
 
-absl::StatusOr<TopicId> ResourceTopic(const Draft& draft,
+absl::StatusOr<TopicId> ResourceTopic(const Image& image,
                                       const std::string& name) {
-  const TopicId id = draft.image().FindTopic(name);
+  const TopicId id = image.FindTopic(name);
   if (!id.valid()) {
     return absl::NotFoundError("topic: no topic is called '" + name + "'");
   }
-  if (draft.image().topic(id)->kind != v1::TOPIC_KIND_RESOURCE) {
+  if (image.topic(id)->kind != v1::TOPIC_KIND_RESOURCE) {
     return absl::InvalidArgumentError("topic: " + name +
                                       " is not of kind resource");
   }
   return id;
 }
 
-}  // namespace
-
 absl::StatusOr<v1::MutationResponse> PlanAddResource(
     const v1::AddResourceRequest& request, Draft* draft) {
   ASSIGN_OR_RETURN(const TopicId topic_id,
-                   ResourceTopic(*draft, request.topic()));
+                   ResourceTopic(draft->image(), request.topic()));
   RETURN_IF_ERROR(ValidateId("id", request.id()));
   if (draft->image().binding(topic_id, request.id())) {
     return absl::AlreadyExistsError("id: resource " + request.topic() + "/" +
@@ -65,7 +62,7 @@ absl::StatusOr<v1::MutationResponse> PlanAddResource(
 absl::StatusOr<v1::MutationResponse> PlanRemoveResource(
     const v1::RemoveResourceRequest& request, Draft* draft) {
   ASSIGN_OR_RETURN(const TopicId topic_id,
-                   ResourceTopic(*draft, request.topic()));
+                   ResourceTopic(draft->image(), request.topic()));
   if (!draft->image().binding(topic_id, request.id())) {
     return absl::NotFoundError("id: no resource is called '" + request.topic() +
                                "/" + request.id() + "'");

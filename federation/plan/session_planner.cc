@@ -12,6 +12,10 @@ absl::StatusOr<v1::OpenSessionResponse> PlanOpenSession(
                                       std::to_string(request.source().size()) +
                                       " bytes, expected 16");
   }
+  if (request.source() == std::string(sizeof(Source), '\0')) {
+    return absl::InvalidArgumentError(
+        "source: is all zero; expected 16 random bytes");
+  }
   if (!request.name().empty()) {
     RETURN_IF_ERROR(ValidateId("name", request.name()));
   }

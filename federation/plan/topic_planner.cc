@@ -3,6 +3,7 @@
 
 #include "common/murmur2.h"
 #include "common/status_macros.h"
+#include "federation/image/incarnation.h"
 #include "federation/placement/lbmrc.h"
 #include "federation/placement/placer.h"
 #include "federation/plan/planners.h"
@@ -84,6 +85,7 @@ absl::Status PlanHashedPartitions(TopicId id, const v1::TopicSpec& spec,
   }
   for (uint32_t i = 0; i < count; ++i) {
     std::vector<LbmrcCandidate> rated;
+    rated.reserve(parts.size());
     for (const Part& part : parts) {
       rated.push_back({true, part.partitions < part.limit,
                        -static_cast<double>(part.partitions) / part.weight});
@@ -93,7 +95,9 @@ absl::Status PlanHashedPartitions(TopicId id, const v1::TopicSpec& spec,
       return absl::ResourceExhaustedError(
           "partitions: " + std::to_string(count) + " of topic " + spec.name() +
           " are over the limits of its sub-clusters by " +
-          std::to_string(count - i) + "; lower the number or raise limits");
+          std::to_string(count - i) +
+          "; lower the number, give the topic higher limits, or add a "
+          "sub-cluster");
     }
     ++parts[*choice].partitions;
   }
@@ -138,15 +142,14 @@ absl::StatusOr<v1::MutationResponse> PlanCreateTopic(
   v1::Record record;
   v1::LogicalTopicCreated& created = *record.mutable_logical_topic_created();
   created.set_id(id.value());
-  created.set_generation(draft->image().FindName(GenerationName(spec.name())) +
-                         1);
+  created.set_generation(NextGeneration(draft->image(), spec.name()));
   created.set_range_bits(hashed ? RangeBits(partitions) : 0);
   *created.mutable_spec() = spec;
   draft->Add(std::move(record));
   std::string summary = "topic " + spec.name() + " created";
   if (hashed) {
     RETURN_IF_ERROR(PlanHashedPartitions(id, spec, partitions, draft));
-    summary += " with " + std::to_string(partitions) + " partitions";
+    summary += " with " + Counted(partitions, "partition");
   } else {
     PlanAhead(UINT32_MAX, draft);
   }
@@ -165,7 +168,7 @@ absl::StatusOr<v1::MutationResponse> PlanDeleteTopic(
   record.mutable_logical_topic_deleted()->set_id(id.value());
   draft->Add(std::move(record));
   return Answer(*draft, "topic " + request.name() + " deleted with " +
-                            std::to_string(keys) + " keys");
+                            Counted(keys, "key"));
 }
 
 void PlanAhead(uint32_t max_topics, Draft* draft) {

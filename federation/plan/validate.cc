@@ -1,6 +1,8 @@
 #include "federation/plan/validate.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 
 #include "common/status_macros.h"
@@ -18,13 +20,7 @@ absl::Status Bad(std::string_view field, std::string_view why) {
                                     std::string(why));
 }
 
-std::string Quote(std::string_view text) {
-  std::string shown(text.substr(0, 40));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return "'" + shown + (text.size() > 40 ? "...'" : "'");
-}
+constexpr size_t kShownBytes = 40;
 
 // Length of the UTF-8 sequence at the front, 0 if it is broken.
 size_t Utf8Length(std::string_view text) {
@@ -62,7 +58,40 @@ absl::Status ValidateText(std::string_view field, std::string_view text,
   return absl::OkStatus();
 }
 
+// A name, an IPv4 address, or an IPv6 address in brackets.
+bool IsHost(std::string_view host) {
+  const bool brackets =
+      host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  for (const char c : host) {
+    if (!IsNameByte(c) && c != '.' && !(brackets && c == ':')) return false;
+  }
+  return !host.empty();
+}
+
 }  // namespace
+
+std::string Quote(std::string_view text) {
+  std::string shown = "'";
+  size_t at = 0;
+  while (at < text.size()) {
+    const auto byte = static_cast<uint8_t>(text[at]);
+    const size_t length = Utf8Length(text.substr(at));
+    if (at + std::max<size_t>(length, 1) > kShownBytes) break;
+    if (byte < 0x20 || byte == 0x7f || length == 0) {
+      shown += '?';
+    } else {
+      shown += text.substr(at, length);
+    }
+    at += std::max<size_t>(length, 1);
+  }
+  return shown + (at < text.size() ? "...'" : "'");
+}
+
+std::string Counted(uint64_t number, std::string_view noun) {
+  return std::to_string(number) + " " + std::string(noun) +
+         (number == 1 ? "" : "s");
+}
 
 absl::Status ValidateName(std::string_view field, std::string_view name) {
   if (name.empty()) {
@@ -80,6 +109,9 @@ absl::Status ValidateName(std::string_view field, std::string_view name) {
                             "'-' and '_'");
     }
   }
+  if (name[0] == '-') {
+    return Bad(field, Quote(name) + " begins with '-', which names can't");
+  }
   return absl::OkStatus();
 }
 
@@ -95,28 +127,23 @@ absl::Status ValidateId(std::string_view field, std::string_view id) {
 }
 
 absl::Status ValidateHost(const v1::HostSpec& host) {
-  RETURN_IF_ERROR(ValidateId("host.id", host.id()));
-  const std::string where = "host " + Quote(host.id()) + ": ";
+  RETURN_IF_ERROR(ValidateId("id", host.id()));
   if (host.region().empty()) {
-    return Bad("host.region",
-               "host " + Quote(host.id()) +
-                   " has none; give it in the file or with --region");
+    return Bad("region", "is missing; give it in the file or with --region");
   }
-  RETURN_IF_ERROR(Annotate(ValidateName("region", host.region()), where));
-  if (!host.zone().empty()) {
-    RETURN_IF_ERROR(Annotate(ValidateName("zone", host.zone()), where));
-  }
+  RETURN_IF_ERROR(ValidateName("region", host.region()));
+  if (!host.zone().empty()) RETURN_IF_ERROR(ValidateName("zone", host.zone()));
   if (host.labels().size() > kMaxLabels) {
-    return Bad("host.labels",
-               where + "has " + std::to_string(host.labels().size()) +
-                   ", at most " + std::to_string(kMaxLabels) + " are allowed");
+    return Bad("labels", "has " + std::to_string(host.labels().size()) +
+                             ", at most " + std::to_string(kMaxLabels) +
+                             " are allowed");
   }
   for (const auto& [name, value] : host.labels()) {
-    if (name.empty()) return Bad("host.labels", where + "a name is empty");
+    if (name.empty()) return Bad("labels", "a name is empty");
     RETURN_IF_ERROR(
-        Annotate(ValidateText("label name", name, kMaxLabelBytes), where));
+        ValidateText("name of label " + Quote(name), name, kMaxLabelBytes));
     RETURN_IF_ERROR(
-        Annotate(ValidateText("label " + name, value, kMaxLabelBytes), where));
+        ValidateText("label " + Quote(name), value, kMaxLabelBytes));
   }
   return absl::OkStatus();
 }
@@ -157,7 +184,7 @@ absl::Status ValidateBootstrapServers(std::string_view field,
       port = port * 10 + static_cast<uint32_t>(server[i] - '0');
     }
     if (!digits || port == 0 || port > 65535 ||
-        server.find(' ') != std::string_view::npos) {
+        !IsHost(server.substr(0, colon))) {
       return Bad(field, Quote(server) +
                             " is not HOST:PORT; expected a list such as "
                             "kafka-1:9092,kafka-2:9092");
@@ -203,13 +230,25 @@ absl::Status ValidateSubCluster(const v1::SubClusterSpec& spec) {
 
 absl::Status ValidateTopic(const v1::TopicSpec& spec) {
   RETURN_IF_ERROR(ValidateName("name", spec.name()));
+  if (spec.name().rfind("__", 0) == 0) {
+    return Bad("name", Quote(spec.name()) +
+                           " begins with '__', as Kafka's own topics do; "
+                           "expected another name");
+  }
   if (spec.kind() < v1::TOPIC_KIND_UNICAST ||
       spec.kind() > v1::TOPIC_KIND_HASHED) {
     return Bad("kind",
-               "is missing; expected unicast, multicast, resource or hashed");
+               (spec.kind() == 0 ? std::string("is missing; expected ")
+                                 : std::to_string(spec.kind()) +
+                                       " is not known; expected one of ") +
+                   "unicast, multicast, resource or hashed");
   }
+  std::set<std::string_view> regions;
   for (const std::string& region : spec.regions()) {
     RETURN_IF_ERROR(ValidateName("regions", region));
+    if (!regions.insert(region).second) {
+      return Bad("regions", Quote(region) + " is named twice");
+    }
   }
   RETURN_IF_ERROR(ValidateLimits("limits", spec.limits()));
   const bool hashed = spec.kind() == v1::TOPIC_KIND_HASHED;

@@ -4,6 +4,7 @@
 // Every refusal names the field, what it was and what would be right.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -16,14 +17,25 @@ inline constexpr size_t kMaxNameBytes = 64;
 inline constexpr size_t kMaxIdBytes = 128;
 inline constexpr size_t kMaxLabels = 32;
 inline constexpr size_t kMaxLabelBytes = 256;
+// What joins a VPC in one call (proto HostVms): one entry must hold it.
+inline constexpr int kMaxVmsOfHost = 1'000;
+inline constexpr size_t kMaxJoinBytes = 256 * 1024;
 
-// Names of sub-clusters, topics, regions and zones: letters, digits, '-', '_'.
+// 'text' as refusals show it: at most 40 bytes, nothing that upsets a terminal.
+std::string Quote(std::string_view text);
+
+// "1 host", "2 hosts".
+std::string Counted(uint64_t number, std::string_view noun);
+
+// Names of sub-clusters, topics, regions and zones: letters, digits, '-', '_';
+// the first is no '-', which a command line takes for an option.
 absl::Status ValidateName(std::string_view field, std::string_view name);
 
 // Ids of hosts, VPCs, resources and instances: printable UTF-8, no blanks and
 // no '/' (it separates topic and id).
 absl::Status ValidateId(std::string_view field, std::string_view id);
 
+// The caller says which host it is about.
 absl::Status ValidateHost(const v1::HostSpec& host);
 absl::Status ValidateSubCluster(const v1::SubClusterSpec& spec);
 absl::Status ValidateTopic(const v1::TopicSpec& spec);

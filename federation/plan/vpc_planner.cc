@@ -64,6 +64,47 @@ absl::StatusOr<std::map<SubClusterId, uint32_t>> CountHomes(
   return homes;
 }
 
+absl::Status CheckVms(const v1::AddVpcHostsRequest& request) {
+  if (request.vms().empty()) return absl::OkStatus();
+  if (request.vms_size() != request.hosts_size()) {
+    return absl::InvalidArgumentError(
+        "vms: has " + std::to_string(request.vms_size()) + " lists for " +
+        std::to_string(request.hosts_size()) + " hosts");
+  }
+  for (int i = 0; i < request.vms_size(); ++i) {
+    const auto& ids = request.vms(i).ids();
+    const std::string where = "vms of host " + Quote(request.hosts(i));
+    if (ids.size() > kMaxVmsOfHost) {
+      return absl::InvalidArgumentError(
+          where + ": has " + std::to_string(ids.size()) + ", at most " +
+          std::to_string(kMaxVmsOfHost) + " are allowed");
+    }
+    std::set<std::string_view> seen;
+    for (const std::string& id : ids) {
+      RETURN_IF_ERROR(ValidateId(where, id));
+      if (!seen.insert(id).second) {
+        return absl::InvalidArgumentError(where + ": " + Quote(id) +
+                                          " is given twice");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What one entry must hold.
+absl::Status CheckJoinBytes(const v1::AddVpcHostsRequest& request) {
+  size_t bytes = 0;
+  for (const std::string& id : request.hosts()) bytes += id.size();
+  for (const v1::HostVms& vms : request.vms()) {
+    for (const std::string& id : vms.ids()) bytes += id.size();
+  }
+  if (bytes <= kMaxJoinBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "hosts: their ids and those of their VMs have " + std::to_string(bytes) +
+      " bytes, at most " + std::to_string(kMaxJoinBytes) +
+      " are allowed in one call; let them join in several");
+}
+
 absl::Status BindHome(TopicId topic_id, const Topic& topic,
                       const std::string& vpc_id, const Vpc& vpc,
                       SubClusterId home, uint32_t members, Placer* placer,
@@ -137,6 +178,11 @@ absl::StatusOr<v1::MutationResponse> PlanCreateVpc(
   for (const auto& [id, row] : draft->image().SubClusters()) {
     regions.insert(row.region);
   }
+  if (regions.empty()) {
+    return absl::FailedPreconditionError(
+        "region: there is no sub-cluster yet; add one with `kafedctl cluster "
+        "add`");
+  }
   std::string region = request.region();
   if (region.empty()) {
     if (regions.size() != 1) {
@@ -164,11 +210,8 @@ absl::StatusOr<AddVpcHostsPlan> PlanAddVpcHosts(
   if (request.hosts().empty()) {
     return absl::InvalidArgumentError("hosts: is empty; expected host ids");
   }
-  if (!request.vms().empty() && request.vms_size() != request.hosts_size()) {
-    return absl::InvalidArgumentError(
-        "vms: has " + std::to_string(request.vms_size()) + " lists for " +
-        std::to_string(request.hosts_size()) + " hosts");
-  }
+  RETURN_IF_ERROR(CheckVms(request));
+  RETURN_IF_ERROR(CheckJoinBytes(request));
   ASSIGN_OR_RETURN(const auto homes, CountHomes(request, *vpc, draft->image()));
   AddVpcHostsPlan plan;
   plan.membership_version = vpc->membership_version + 1;
@@ -238,8 +281,9 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveVpcHosts(
       if (!in_use) UnbindHome(topic_id, request.vpc(), target.partition, draft);
     }
   }
-  return Answer(*draft, std::to_string(request.hosts_size()) +
-                            " hosts removed from VPC " + request.vpc());
+  return Answer(*draft,
+                Counted(static_cast<uint64_t>(request.hosts_size()), "host") +
+                    " removed from VPC " + request.vpc());
 }
 
 std::vector<std::string> VpcHosts(const Image& image, std::string_view vpc_id,
@@ -262,8 +306,9 @@ absl::StatusOr<v1::MutationResponse> PlanDeleteVpc(
   if (vpc->members != 0) {
     if (!request.cascade()) {
       return absl::FailedPreconditionError(
-          "id: VPC " + request.id() + " has " + std::to_string(vpc->members) +
-          " members; remove them first or use --cascade");
+          "id: VPC " + request.id() + " has " +
+          Counted(vpc->members, "member") +
+          "; remove them first or use --cascade");
     }
     v1::RemoveVpcHostsRequest remove;
     remove.set_vpc(request.id());

@@ -8,9 +8,11 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "federation/image/entry_codec.h"
+#include "federation/image/incarnation.h"
 #include "federation/image/invariants.h"
 #include "federation/plan/planners.h"
 
@@ -21,7 +23,7 @@ class Lab {
   explicit Lab(bool check = true) : check_(check) {
     const absl::Status begun = Commit([](Draft* draft) {
       v1::Record record;
-      record.mutable_incarnation_began()->set_reason("new");
+      record.mutable_incarnation_began()->set_reason(std::string(kReasonNew));
       draft->Add(record);
       return absl::OkStatus();
     });
@@ -38,7 +40,7 @@ class Lab {
   absl::Status Commit(const std::function<absl::Status(Draft*)>& plan) {
     v1::EntryHeader header;
     header.set_entry_id("0123456789abcdef");
-    header.mutable_position()->set_incarnation(1);
+    header.mutable_position()->set_incarnation(incarnation_);
     header.mutable_position()->set_nonce(7);
     header.mutable_position()->set_index(image_.head().index.value() + 1);
     header.set_feature_level(kFeatureLevel);
@@ -46,7 +48,7 @@ class Lab {
     header.set_time_ms(++time_ms_);
     Draft draft(image_, header);
     const Draft::Checkpoint before = draft.Mark();
-    const absl::Status status = plan(&draft);
+    absl::Status status = plan(&draft);
     if (!status.ok()) {
       draft.Rollback(before);
       return status;
@@ -64,6 +66,18 @@ class Lab {
         [&](Draft* draft) { return planner(request, draft).status(); });
   }
 
+  // Goes on as a restore of the present image does.
+  absl::Status Restore(uint64_t incarnation) {
+    incarnation_ = incarnation;
+    return Commit([](Draft* draft) {
+      v1::Record record;
+      record.mutable_incarnation_began()->set_reason(
+          std::string(kReasonRestore));
+      draft->Add(record);
+      return absl::OkStatus();
+    });
+  }
+
   // --- shorthands ---
   absl::Status AddCluster(const std::string& name, const std::string& region,
                           std::vector<std::string> zones,
@@ -74,7 +88,7 @@ class Lab {
     request.mutable_spec()->mutable_zones()->Assign(zones.begin(), zones.end());
     request.mutable_spec()->set_bootstrap_servers("127.0.0.1:9092");
     request.mutable_spec()->set_weight(weight);
-    *request.mutable_spec()->mutable_profile() = profile;
+    *request.mutable_spec()->mutable_profile() = std::move(profile);
     return Run(PlanAddSubCluster, request);
   }
   absl::Status CreateTopic(const v1::TopicSpec& spec) {
@@ -98,7 +112,7 @@ class Lab {
   }
   absl::Status AddHosts(const std::vector<v1::HostSpec>& hosts) {
     return Commit([&](Draft* draft) {
-      const absl::Status checked = CheckImport(hosts, draft->image());
+      absl::Status checked = CheckImport(hosts, draft->image());
       if (!checked.ok()) return checked;
       return PlanAddHosts(hosts, false, draft);
     });
@@ -107,6 +121,7 @@ class Lab {
                         const std::string& region,
                         const std::string& zone = "") {
     std::vector<v1::HostSpec> hosts;
+    hosts.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
       hosts.push_back(HostOf(prefix + std::to_string(i), region, zone));
     }
@@ -161,6 +176,7 @@ class Lab {
   }
 
   bool check_;
+  uint64_t incarnation_ = 1;
   uint64_t time_ms_ = 1'700'000'000'000;
   Image image_;
   std::vector<ChangedRow> changes_;

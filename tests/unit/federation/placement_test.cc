@@ -97,6 +97,61 @@ TEST_F(TenSubClusters, AFullRegionSaysWhichLimitAndByHowMuch) {
   EXPECT_FALSE(lab_.image().host("x0"));
 }
 
+TEST_F(TenSubClusters, ARefusalNamesTheHostByItsNumber) {
+  const absl::Status wrong =
+      lab_.AddHosts({Lab::HostOf("h1", "eu"), Lab::HostOf("", "eu"),
+                     Lab::HostOf(std::string(200, 'x'), "eu")});
+  EXPECT_THAT(Text(wrong), HasSubstr("hosts: number 2, '': id: is empty"));
+  const absl::Status twice =
+      lab_.AddHosts({Lab::HostOf("h1", "eu"), Lab::HostOf("h1", "eu")});
+  EXPECT_THAT(Text(twice),
+              HasSubstr("hosts: number 2, 'h1': id: is given twice"));
+}
+
+TEST(PlacementTest, AFullTopicSaysWhoseLimitItIsAndWhatHelps) {
+  Lab lab;
+  ASSERT_TRUE(lab.AddCluster("ca", "eu", {"z"}, LimitsOf(2, 2, 0)).ok());
+  v1::TopicSpec spec;
+  spec.set_name("elb");
+  spec.set_kind(v1::TOPIC_KIND_RESOURCE);
+  ASSERT_TRUE(lab.CreateTopic(spec).ok());
+  spec.set_name("own");
+  spec.mutable_limits()->set_topics(1);
+  ASSERT_TRUE(lab.CreateTopic(spec).ok());
+  const auto add = [&](const std::string& topic, int i) {
+    v1::AddResourceRequest request;
+    request.set_topic(topic);
+    request.set_id("r" + std::to_string(i));
+    return lab.Run(PlanAddResource, request);
+  };
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(add("elb", i).ok());
+  v1::RemoveResourceRequest remove;
+  remove.set_topic("elb");
+  remove.set_id("r0");
+  ASSERT_TRUE(lab.Run(PlanRemoveResource, remove).ok());
+  EXPECT_THAT(Text(add("elb", 9)),
+              HasSubstr("4 of 4 keys: ca 4, 1 of them dead partitions of "
+                        "removed resources, of 2 Kafka topics (its profile) x "
+                        "2 partitions x 1 key"));
+  EXPECT_THAT(Text(add("elb", 9)),
+              HasSubstr("`kafedctl cluster update ca --topics N`"));
+  // What is advised helps.
+  v1::UpdateSubClusterRequest update;
+  update.set_name("ca");
+  update.mutable_profile()->set_topics(3);
+  ASSERT_TRUE(lab.Run(PlanUpdateSubCluster, update).ok());
+  EXPECT_TRUE(add("elb", 9).ok());
+  // The other limits of the profile stay.
+  EXPECT_EQ(lab.image().SubClusters()[0].second.profile.partitions_per_topic,
+            2u);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(add("own", i).ok());
+  EXPECT_THAT(Text(add("own", 9)),
+              testing::AllOf(HasSubstr("(the topic's own limit)"),
+                             HasSubstr("add a sub-cluster; the limit of 1 "
+                                       "Kafka topics is the topic's own"),
+                             testing::Not(HasSubstr("cluster update"))));
+}
+
 TEST(PlacementTest, FillsByWeight) {
   Lab lab;
   ASSERT_TRUE(lab.AddCluster("a", "eu", {"z"}, LimitsOf(9, 10, 10), 100).ok());

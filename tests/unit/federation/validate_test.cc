@@ -26,13 +26,49 @@ TEST(ValidateTest, NamesAndIds) {
               HasSubstr("at most 128"));
 }
 
+TEST(ValidateTest, NamesDoNotBeginLikeOptions) {
+  EXPECT_THAT(Text(ValidateName("name", "-x")),
+              HasSubstr("name: '-x' begins with '-'"));
+}
+
+TEST(ValidateTest, WhatIsShownIsShortAndPrintable) {
+  EXPECT_EQ(Quote("host-1"), "'host-1'");
+  EXPECT_EQ(Quote(std::string(1000, 'x')), "'" + std::string(40, 'x') + "...'");
+  EXPECT_EQ(Quote("a\nb\xff"), "'a?b?'");
+  // Never half a character.
+  EXPECT_EQ(Quote(std::string(39, 'x') + "\xc3\xb6y"),
+            "'" + std::string(39, 'x') + "...'");
+  EXPECT_EQ(Counted(1, "host"), "1 host");
+  EXPECT_EQ(Counted(0, "host"), "0 hosts");
+}
+
+TEST(ValidateTest, TopicsOfKafkaAndUnknownKinds) {
+  v1::TopicSpec topic;
+  topic.set_name("__consumer_offsets");
+  topic.set_kind(v1::TOPIC_KIND_HASHED);
+  EXPECT_THAT(Text(ValidateTopic(topic)), HasSubstr("begins with '__'"));
+  topic.set_name("orders");
+  topic.set_kind(static_cast<v1::TopicKind>(99));
+  EXPECT_THAT(Text(ValidateTopic(topic)),
+              HasSubstr("kind: 99 is not known; expected one of"));
+  topic.set_kind(v1::TOPIC_KIND_HASHED);
+  topic.add_regions("eu");
+  topic.add_regions("us");
+  EXPECT_TRUE(ValidateTopic(topic).ok());
+  topic.add_regions("eu");
+  EXPECT_THAT(Text(ValidateTopic(topic)),
+              HasSubstr("regions: 'eu' is named twice"));
+}
+
 TEST(ValidateTest, BootstrapServers) {
   const auto check = [](std::string_view text) {
     return ValidateBootstrapServers("bootstrap_servers", text);
   };
   EXPECT_TRUE(check("127.0.0.1:9092,kafka-2:9093").ok());
+  EXPECT_TRUE(check("[2001:db8::1]:9092,broker_1.kafka.svc:9092").ok());
   for (const char* bad : {"", "host", "host:", ":9", "host:0", "host:70000",
-                          "a:1,", "a:1,,b:2", "a:x", "a :1"}) {
+                          "a:1,", "a:1,,b:2", "a:x", "a :1", "http://x:9092",
+                          "a/b:1", "::1:9092", "[::1:9092", "user@a:1"}) {
     EXPECT_THAT(Text(check(bad)), HasSubstr("HOST:PORT")) << bad;
   }
 }
@@ -61,7 +97,9 @@ TEST(ValidateTest, TopicsAndHostsAndInstances) {
   EXPECT_THAT(Text(ValidateHost(host)), HasSubstr("--region"));
   host.set_region("eu");
   (*host.mutable_labels())["k"] = std::string(300, 'v');
-  EXPECT_THAT(Text(ValidateHost(host)), HasSubstr("label k"));
+  EXPECT_THAT(Text(ValidateHost(host)), HasSubstr("label 'k'"));
+  (*host.mutable_labels())[std::string(100'000, 'n')] = "v";
+  EXPECT_LT(Text(ValidateHost(host)).size(), 200u);
   v1::InstanceSpec instance;
   instance.set_id("i");
   instance.set_region("eu");

@@ -1,6 +1,7 @@
 // VPCs: members, homes, versions, markers, owners.
 #include <gmock/gmock.h>
 
+#include "federation/plan/validate.h"
 #include "tests/unit/federation/lab.h"
 
 namespace kafed::federation {
@@ -9,7 +10,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::UnorderedElementsAre;
 
 class VpcTest : public testing::Test {
  protected:
@@ -156,6 +156,7 @@ TEST_F(VpcTest, CascadeRemovesMembershipsFirst) {
 TEST_F(VpcTest, ListsOfMembersStayConsistentWhenTheyShrink) {
   ASSERT_TRUE(lab_.AddHosts("m", 200, "eu", "z1").ok());
   std::vector<std::string> hosts;
+  hosts.reserve(200);
   for (int i = 0; i < 200; ++i) hosts.push_back("m" + std::to_string(i));
   ASSERT_TRUE(lab_.Join("v1", hosts).ok());
   // The Lab checks chunks and counts after each change.
@@ -164,6 +165,57 @@ TEST_F(VpcTest, ListsOfMembersStayConsistentWhenTheyShrink) {
   }
   EXPECT_EQ(VpcHosts(lab_.image(), "v1", 1000).size(), 133u);
   ASSERT_TRUE(lab_.Join("v1", {"m0"}).ok());
+}
+
+TEST_F(VpcTest, RefusesVmsThatAreNoIds) {
+  const auto refusal = [&](const std::vector<std::string>& vms) {
+    v1::AddVpcHostsRequest request;
+    request.set_vpc("v1");
+    request.add_hosts("a0");
+    request.add_vms()->mutable_ids()->Assign(vms.begin(), vms.end());
+    const absl::Status status = lab_.Commit([&](Draft* draft) {
+      return PlanAddVpcHosts(request, {}, draft).status();
+    });
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refusal({"vm1", ""}), HasSubstr("vms of host 'a0': is empty"));
+  EXPECT_THAT(refusal({"a\n"}), HasSubstr("control character"));
+  EXPECT_THAT(refusal({std::string(1000, 'x')}), HasSubstr("at most 128"));
+  EXPECT_THAT(refusal({"vm1", "vm1"}), HasSubstr("'vm1' is given twice"));
+  std::vector<std::string> many;
+  for (int i = 0; i <= kMaxVmsOfHost; ++i) {
+    many.push_back("vm" + std::to_string(i));
+  }
+  EXPECT_THAT(refusal(many), HasSubstr("has 1001, at most 1000"));
+}
+
+TEST_F(VpcTest, AJoinFitsIntoOneEntry) {
+  v1::AddVpcHostsRequest request;
+  request.set_vpc("v1");
+  for (const char* host : {"a0", "a1", "a2"}) {
+    request.add_hosts(host);
+    v1::HostVms* vms = request.add_vms();
+    for (int i = 0; i < kMaxVmsOfHost; ++i) {
+      vms->add_ids(std::string(100, 'x') + std::to_string(i));
+    }
+  }
+  const auto join = [&] {
+    return lab_.Commit([&](Draft* draft) {
+      return PlanAddVpcHosts(request, {}, draft).status();
+    });
+  };
+  EXPECT_THAT(std::string(join().message()),
+              HasSubstr("at most 262144 are allowed in one call"));
+  request.mutable_hosts()->RemoveLast();
+  request.mutable_vms()->RemoveLast();
+  EXPECT_TRUE(join().ok());
+}
+
+TEST(VpcWithoutClusters, SaysWhatComesFirst) {
+  Lab lab;
+  EXPECT_THAT(std::string(lab.CreateVpc("v").message()),
+              HasSubstr("there is no sub-cluster yet; add one with"));
 }
 
 TEST_F(VpcTest, OwnersAreStickyAndMoveOnlyOnOverload) {
