@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/security_file.h"
 #include "common/status_macros.h"
-#include "controller/kafka/security_file.h"
 #include "controller/reconcile/facts.h"
 #include "federation/plan/planners.h"
 

@@ -1,5 +1,7 @@
 // Sub-clusters, logical topics, resources, instances and sessions.
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "common/status_macros.h"
 #include "controller/rpc/admin_service.h"
@@ -7,12 +9,14 @@
 #include "federation/image/limits.h"
 #include "federation/image/spec_fields.h"
 #include "federation/placement/lbmrc.h"
+#include "federation/plan/validate.h"
 
 namespace kafed::controller {
 
 using federation::Draft;
 using federation::Image;
 using federation::KeyOf;
+using federation::Quote;
 using federation::SubClusterId;
 using federation::Table;
 using federation::TopicId;
@@ -31,6 +35,37 @@ v1::TopicStatus TopicStatusOf(const Image& image, TopicId id,
   status.set_kafka_topics(counters.kafka_topics);
   status.set_kafka_topics_ready(counters.kafka_topics_ready);
   return status;
+}
+
+absl::Status NoService(const std::string& where, const std::string& instance,
+                       const federation::Instance& row) {
+  std::string services;
+  for (const auto& quota : row.quotas) {
+    services.append(services.empty() ? "" : ", ").append(quota.service);
+  }
+  return absl::NotFoundError(where + " is none of instance " + instance +
+                             "; it has: " + services);
+}
+
+absl::Status CheckLoad(const v1::ReportInstanceRequest& request,
+                       const federation::Instance& row) {
+  std::set<std::string_view> seen;
+  for (const v1::Quota& load : request.load()) {
+    const bool known = std::any_of(
+        row.quotas.begin(), row.quotas.end(),
+        [&](const auto& quota) { return quota.service == load.service(); });
+    const std::string where = "load: service " + Quote(load.service());
+    if (!known) return NoService(where, request.id(), row);
+    if (!seen.insert(load.service()).second) {
+      return absl::InvalidArgumentError(where + " is given twice");
+    }
+    if (!std::isfinite(load.used()) || load.used() < 0) {
+      return absl::InvalidArgumentError(where + ": used is " +
+                                        std::to_string(load.used()) +
+                                        "; expected a number, 0 or more");
+    }
+  }
+  return absl::OkStatus();
 }
 
 // Hosts of one entry when a new topic binds those that exist.
@@ -76,7 +111,7 @@ v1::SubClusterStatus StatusOf(const Image& image, SubClusterId id,
 AdminService::Unary* AdminService::AddSubCluster(
     Call* call, const v1::AddSubClusterRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanAddSubCluster(*request, draft);
   });
 }
@@ -84,7 +119,7 @@ AdminService::Unary* AdminService::AddSubCluster(
 AdminService::Unary* AdminService::UpdateSubCluster(
     Call* call, const v1::UpdateSubClusterRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanUpdateSubCluster(*request, draft);
   });
 }
@@ -92,7 +127,7 @@ AdminService::Unary* AdminService::UpdateSubCluster(
 AdminService::Unary* AdminService::RemoveSubCluster(
     Call* call, const v1::RemoveSubClusterRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanRemoveSubCluster(*request, draft);
   });
 }
@@ -127,14 +162,16 @@ absl::Status AdminService::CreateTopicAndBind(
   ASSIGN_OR_RETURN(
       const Committed created,
       context_.writer->Run(
-          [&](Draft* draft) -> absl::StatusOr<std::string> {
-            ASSIGN_OR_RETURN(const auto answer,
-                             PlanCreateTopic(request, draft));
-            return answer.SerializeAsString();
-          },
-          request.options().request_id(), request.options().dry_run()));
+          {.plan = [&](Draft* draft) -> absl::StatusOr<std::string> {
+             ASSIGN_OR_RETURN(const auto answer,
+                              PlanCreateTopic(request, draft));
+             return answer.SerializeAsString();
+           },
+           .request_id = request.options().request_id(),
+           .fingerprint = Fingerprint(request),
+           .dry_run = request.options().dry_run()}));
   response->ParseFromString(created.response);
-  response->set_dry_run(request.options().dry_run());
+  if (request.options().dry_run()) MarkDryRun(created, response);
   if (response->dry_run() || request.spec().kind() != v1::TOPIC_KIND_UNICAST) {
     return absl::OkStatus();
   }
@@ -169,7 +206,7 @@ absl::Status AdminService::CreateTopicAndBind(
 AdminService::Unary* AdminService::DeleteTopic(
     Call* call, const v1::DeleteTopicRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanDeleteTopic(*request, draft);
   });
 }
@@ -232,7 +269,7 @@ AdminService::Unary* AdminService::DescribeTopic(
 AdminService::Unary* AdminService::AddResource(
     Call* call, const v1::AddResourceRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanAddResource(*request, draft);
   });
 }
@@ -240,7 +277,7 @@ AdminService::Unary* AdminService::AddResource(
 AdminService::Unary* AdminService::RemoveResource(
     Call* call, const v1::RemoveResourceRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanRemoveResource(*request, draft);
   });
 }
@@ -248,34 +285,38 @@ AdminService::Unary* AdminService::RemoveResource(
 AdminService::Unary* AdminService::ListResources(
     Call* call, const v1::ListResourcesRequest* request,
     v1::ListResourcesResponse* response) {
-  const auto size = PageSize(request->page_size());
-  const auto cursor = CursorOf(request->page_token());
-  if (!size.ok()) return Answer(call, size.status());
-  if (!cursor.ok()) return Answer(call, cursor.status());
+  const auto page = PageOf(request->page_token(), request->page_size());
+  if (!page.ok()) return Answer(call, page.status());
   const auto image = context_.replica->image();
+  if (!request->topic().empty()) {
+    const auto topic = federation::ResourceTopic(*image, request->topic());
+    if (!topic.ok()) return Answer(call, topic.status());
+  }
   const auto next =
       image->table(Table::kResources)
-          .Scan(*cursor, *size, [&](std::string_view key, std::string_view) {
-            ByteReader reader(key);
-            const TopicId id(reader.Big32());
-            const auto topic = image->topic(id);
-            if (!topic || (!request->topic().empty() &&
-                           topic->name != request->topic())) {
-              return;
-            }
-            const auto binding = image->binding(id, reader.rest());
-            if (!binding || binding->targets.empty()) return;
-            v1::ResourceStatus* out = response->add_resources();
-            out->set_topic(topic->name);
-            out->set_id(std::string(reader.rest()));
-            const auto number = binding->targets.front().partition;
-            out->set_partition(number.value());
-            const auto partition = image->partition(id, number);
-            if (partition && partition->Writable() != nullptr) {
-              out->set_sub_cluster(
-                  image->sub_cluster(partition->Writable()->sub_cluster)->name);
-            }
-          });
+          .Scan(page->cursor, page->size,
+                [&](std::string_view key, std::string_view) {
+                  ByteReader reader(key);
+                  const TopicId id(reader.Big32());
+                  const auto topic = image->topic(id);
+                  if (!topic || (!request->topic().empty() &&
+                                 topic->name != request->topic())) {
+                    return;
+                  }
+                  const auto binding = image->binding(id, reader.rest());
+                  if (!binding || binding->targets.empty()) return;
+                  v1::ResourceStatus* out = response->add_resources();
+                  out->set_topic(topic->name);
+                  out->set_id(std::string(reader.rest()));
+                  const auto number = binding->targets.front().partition;
+                  out->set_partition(number.value());
+                  const auto partition = image->partition(id, number);
+                  if (partition && partition->Writable() != nullptr) {
+                    out->set_sub_cluster(
+                        image->sub_cluster(partition->Writable()->sub_cluster)
+                            ->name);
+                  }
+                });
   response->set_next_page_token(TokenOf(next));
   *response->mutable_position() = PositionOf(*image);
   return Answer(call, absl::OkStatus());
@@ -285,7 +326,7 @@ AdminService::Unary* AdminService::AddInstance(
     Call* call, const v1::AddInstanceRequest* request,
     v1::MutationResponse* response) {
   return Change(
-      call, request->options(), response,
+      call, *request, response,
       [this, request](Draft* draft) -> absl::StatusOr<v1::MutationResponse> {
         ASSIGN_OR_RETURN(auto answer, PlanAddInstance(*request, draft));
         PlanOrphans(request->spec().region(), context_.loads->Copy(), draft);
@@ -296,10 +337,9 @@ AdminService::Unary* AdminService::AddInstance(
 AdminService::Unary* AdminService::RemoveInstance(
     Call* call, const v1::RemoveInstanceRequest* request,
     v1::MutationResponse* response) {
-  return Change(
-      call, request->options(), response, [this, request](Draft* draft) {
-        return PlanRemoveInstance(*request, context_.loads->Copy(), draft);
-      });
+  return Change(call, *request, response, [this, request](Draft* draft) {
+    return PlanRemoveInstance(*request, context_.loads->Copy(), draft);
+  });
 }
 
 AdminService::Unary* AdminService::ListInstances(
@@ -344,6 +384,7 @@ AdminService::Unary* AdminService::ReportInstance(
       return absl::NotFoundError("id: no instance is called '" + request->id() +
                                  "'");
     }
+    RETURN_IF_ERROR(CheckLoad(*request, *row));
     context_.loads->Set(request->id(),
                         {request->load().begin(), request->load().end()});
     const federation::LoadReports reports = context_.loads->Copy();
@@ -399,7 +440,7 @@ AdminService::Unary* AdminService::EndSession(
     Call* call, const v1::EndSessionRequest* request,
     v1::MutationResponse* response) {
   return Change(
-      call, request->options(), response,
+      call, *request, response,
       [this, request](Draft* draft) -> absl::StatusOr<v1::MutationResponse> {
         const auto counts = context_.leases->LastCounts(request->session_id());
         RETURN_IF_ERROR(PlanCloseSession(request->session_id(), "", counts,

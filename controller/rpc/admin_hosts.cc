@@ -1,4 +1,6 @@
 // Hosts: import, removal, lists.
+#include <malloc.h>
+
 #include <algorithm>
 #include <span>
 
@@ -8,9 +10,11 @@
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/status_conversion.h"
 #include "federation/image/spec_fields.h"
+#include "federation/plan/validate.h"
 
 namespace kafed::controller {
 
+using federation::Counted;
 using federation::Draft;
 using federation::Image;
 using federation::Table;
@@ -89,6 +93,8 @@ class ImportReactor final
  private:
   void Import() {
     const absl::Status status = ImportAll();
+    // The allocator would keep what the messages of a fleet took.
+    if (hosts_.size() > kHostsPerEntry) malloc_trim(0);
     bool client_gone = false;
     {
       absl::MutexLock lock(&mutex_);
@@ -118,21 +124,26 @@ class ImportReactor final
           "total: " + std::to_string(announced_) + " hosts were announced, " +
           std::to_string(hosts_.size()) + " came; nothing was added");
     }
+    fingerprint_ = Fingerprint(hosts_);
     const auto image = context_.replica->image();
     if (const auto former = image->Get<federation::CompletedRequest>(
             Table::kRequests, options_.request_id())) {
+      RETURN_IF_ERROR(CheckSameRequest(former->fingerprint, fingerprint_));
       result_.ParseFromString(former->response);
       return absl::OkStatus();
     }
-    const bool resume =
-        image->table(Table::kOperations).Find(options_.request_id()) !=
-        std::nullopt;
+    const auto begun = image->Get<federation::Operation>(Table::kOperations,
+                                                         options_.request_id());
+    const bool resume = begun.has_value();
+    if (resume) {
+      RETURN_IF_ERROR(CheckSameRequest(begun->fingerprint, fingerprint_));
+    }
     if (!resume) RETURN_IF_ERROR(federation::CheckImport(hosts_, *image));
     const size_t parts = (hosts_.size() + kHostsPerEntry - 1) / kHostsPerEntry;
     if (options_.dry_run()) {
-      result_.set_summary(std::to_string(hosts_.size()) +
-                          " hosts would be added in " + std::to_string(parts) +
-                          " entries");
+      result_.set_summary(Counted(hosts_.size(), "host") +
+                          " would be added in " + std::to_string(parts) +
+                          (parts == 1 ? " entry" : " entries"));
       result_.set_dry_run(true);
       *result_.mutable_position() = PositionOf(*image);
       return absl::OkStatus();
@@ -146,7 +157,12 @@ class ImportReactor final
                                    "import again with --request-id " +
                                    ToHex(options_.request_id()));
       }
-      Report(std::min(hosts_.size(), (part + 1) * kHostsPerEntry));
+      // What stands is not needed any more; a fleet is large as messages.
+      const size_t end = std::min(hosts_.size(), (part + 1) * kHostsPerEntry);
+      for (size_t i = part * kHostsPerEntry; i < end; ++i) {
+        hosts_[i] = v1::HostSpec();
+      }
+      Report(end);
     }
     return absl::OkStatus();
   }
@@ -157,22 +173,24 @@ class ImportReactor final
     const std::span<const v1::HostSpec> span(&hosts_[begin], count);
     const bool last = part + 1 == parts;
     auto committed = context_.writer->Run(
-        [&](Draft* draft) -> absl::StatusOr<std::string> {
-          RETURN_IF_ERROR(federation::PlanAddHosts(span, resume, draft));
-          if (parts > 1) {
-            v1::Record record;
-            auto& progressed = *record.mutable_operation_progressed();
-            progressed.set_operation_id(options_.request_id());
-            progressed.set_name("host import");
-            progressed.set_done(begin + count);
-            progressed.set_total(hosts_.size());
-            draft->Add(std::move(record));
-          }
-          return federation::Answer(
-                     *draft, std::to_string(hosts_.size()) + " hosts added")
-              .SerializeAsString();
-        },
-        last ? options_.request_id() : "");
+        {.plan = [&](Draft* draft) -> absl::StatusOr<std::string> {
+           RETURN_IF_ERROR(federation::PlanAddHosts(span, resume, draft));
+           if (parts > 1) {
+             v1::Record record;
+             auto& progressed = *record.mutable_operation_progressed();
+             progressed.set_operation_id(options_.request_id());
+             progressed.set_name("host import");
+             progressed.set_done(begin + count);
+             progressed.set_total(hosts_.size());
+             progressed.set_fingerprint(fingerprint_);
+             draft->Add(std::move(record));
+           }
+           return federation::Answer(*draft,
+                                     Counted(hosts_.size(), "host") + " added")
+               .SerializeAsString();
+         },
+         .request_id = last ? options_.request_id() : "",
+         .fingerprint = fingerprint_});
     if (committed.ok() && last) result_.ParseFromString(committed->response);
     return committed.status();
   }
@@ -192,6 +210,7 @@ class ImportReactor final
   v1::MutationOptions options_;
   std::vector<v1::HostSpec> hosts_;
   uint64_t announced_ = 0;
+  uint64_t fingerprint_ = 0;
   v1::MutationResponse result_;
   absl::Mutex mutex_;
   v1::ImportProgress progress_;
@@ -228,35 +247,40 @@ absl::Status AdminService::RemoveHostsInParts(
   ASSIGN_OR_RETURN(
       const Committed committed,
       context_.writer->Run(
-          [&](Draft* draft) -> absl::StatusOr<std::string> {
-            RETURN_IF_ERROR(
-                federation::PlanRemoveHosts(ids, request.cascade(), draft));
-            return federation::Answer(
-                       *draft, std::to_string(ids.size()) + " hosts removed")
-                .SerializeAsString();
-          },
-          request.options().request_id(), request.options().dry_run()));
+          {.plan = [&](Draft* draft) -> absl::StatusOr<std::string> {
+             RETURN_IF_ERROR(
+                 federation::PlanRemoveHosts(ids, request.cascade(), draft));
+             return federation::Answer(*draft,
+                                       Counted(ids.size(), "host") + " removed")
+                 .SerializeAsString();
+           },
+           .request_id = request.options().request_id(),
+           .fingerprint = Fingerprint(request),
+           .dry_run = request.options().dry_run()}));
   response->ParseFromString(committed.response);
-  response->set_dry_run(request.options().dry_run());
+  if (request.options().dry_run()) MarkDryRun(committed, response);
   return absl::OkStatus();
 }
 
 AdminService::Unary* AdminService::ListHosts(
     Call* call, const v1::ListHostsRequest* request,
     v1::ListHostsResponse* response) {
-  const auto size = PageSize(request->page_size());
-  const auto cursor = CursorOf(request->page_token());
-  if (!size.ok()) return Answer(call, size.status());
-  if (!cursor.ok()) return Answer(call, cursor.status());
+  const auto page = PageOf(request->page_token(), request->page_size());
+  if (!page.ok()) return Answer(call, page.status());
   const auto image = context_.replica->image();
   const auto home = image->FindSubCluster(request->home());
   if (!request->home().empty() && !home.valid()) {
     return Answer(call, absl::NotFoundError("home: no sub-cluster is called '" +
                                             request->home() + "'"));
   }
+  if (!request->region().empty()) {
+    const absl::Status known =
+        federation::CheckRegionKnown(request->region(), *image);
+    if (!known.ok()) return Answer(call, known);
+  }
   const auto next =
       image->table(Table::kHosts)
-          .Scan(*cursor, *size,
+          .Scan(page->cursor, page->size,
                 [&](std::string_view key, std::string_view value) {
                   const auto row = DecodeRow<federation::Host>(value);
                   if (!request->region().empty() &&

@@ -17,16 +17,28 @@ absl::Status CheckOptions(const v1::MutationOptions& options) {
       "one for each retry");
 }
 
-absl::StatusOr<BlockTable::Cursor> CursorOf(const std::string& token) {
-  BlockTable::Cursor cursor = 0;
-  if (token.empty()) return cursor;
+void MarkDryRun(const Committed& planned, v1::MutationResponse* response) {
+  response->set_dry_run(true);
+  response->mutable_position()->set_incarnation(planned.position.incarnation);
+  response->mutable_position()->set_index(planned.position.index.value());
+}
+
+absl::StatusOr<Page> PageOf(const std::string& token, uint32_t size) {
+  Page page{.size = size == 0 ? kDefaultPage : size};
+  if (size > kMaxPage) {
+    return absl::InvalidArgumentError("page_size: " + std::to_string(size) +
+                                      " is over the maximum " +
+                                      std::to_string(kMaxPage));
+  }
+  if (token.empty()) return page;
+  const char* const stop = token.data() + token.size();
   const auto [end, error] =
-      std::from_chars(token.data(), token.data() + token.size(), cursor, 16);
-  if (error != std::errc() || end != token.data() + token.size()) {
+      std::from_chars(token.data(), stop, page.cursor, 16);
+  if (error != std::errc() || end != stop) {
     return absl::InvalidArgumentError(
         "page_token: is not one of a former answer");
   }
-  return cursor;
+  return page;
 }
 
 std::string TokenOf(BlockTable::Cursor cursor) {
@@ -34,15 +46,6 @@ std::string TokenOf(BlockTable::Cursor cursor) {
   char text[17];
   const auto end = std::to_chars(text, text + sizeof text, cursor, 16).ptr;
   return {text, end};
-}
-
-absl::StatusOr<uint32_t> PageSize(uint32_t asked) {
-  if (asked > kMaxPage) {
-    return absl::InvalidArgumentError("page_size: " + std::to_string(asked) +
-                                      " is over the maximum " +
-                                      std::to_string(kMaxPage));
-  }
-  return asked == 0 ? kDefaultPage : asked;
 }
 
 AdminService::Unary* AdminService::Answer(Call* call,
@@ -55,17 +58,21 @@ AdminService::Unary* AdminService::Answer(Call* call,
 AdminService::Unary* AdminService::Offload(Call* call,
                                            std::function<absl::Status()> work) {
   Unary* reactor = call->DefaultReactor();
-  const bool taken = context_.workers->Run(
-      [reactor, work = std::move(work)] { reactor->Finish(ToGrpc(work())); });
-  if (!taken) {
-    reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
-        "the node has too many calls waiting; try again later")));
-  }
+  OffloadTo(reactor, [reactor, work = std::move(work)] {
+    reactor->Finish(ToGrpc(work()));
+  });
   return reactor;
 }
 
-AdminService::Unary* AdminService::Change(Call* call,
+void AdminService::OffloadTo(Unary* reactor, std::function<void()> work) {
+  if (context_.workers->Run(std::move(work))) return;
+  reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
+      "the node has too many calls waiting; try again later")));
+}
+
+AdminService::Unary* AdminService::Commit(Call* call,
                                           const v1::MutationOptions& options,
+                                          uint64_t fingerprint,
                                           v1::MutationResponse* response,
                                           Planner planner,
                                           std::function<void()> after) {
@@ -75,6 +82,7 @@ AdminService::Unary* AdminService::Change(Call* call,
   Unary* reactor = call->DefaultReactor();
   Command command;
   command.request_id = options.request_id();
+  command.fingerprint = fingerprint;
   command.dry_run = options.dry_run();
   command.plan = [planner = std::move(planner)](
                      Draft* draft) -> absl::StatusOr<std::string> {
@@ -86,8 +94,11 @@ AdminService::Unary* AdminService::Change(Call* call,
                       options.dry_run()](absl::StatusOr<Committed> answer) {
     if (answer.ok()) {
       response->ParseFromString(answer->response);
-      response->set_dry_run(dry_run);
-      if (after && !dry_run) after();
+      if (dry_run) {
+        MarkDryRun(*answer, response);
+      } else if (after) {
+        after();
+      }
     }
     reactor->Finish(ToGrpc(answer.status()));
   };

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "controller/rpc/fingerprint.h"
 #include "controller/rpc/rpc_context.h"
 #include "kafed/v1/admin.grpc.pb.h"
 
@@ -93,11 +94,22 @@ class AdminService final : public v1::Admin::CallbackService {
       federation::Draft* draft)>;
   // Runs a planner through the writer and answers with what it returned.
   // `after` is called once the change stands.
-  Unary* Change(Call* call, const v1::MutationOptions& options,
+  template <typename Request>
+  Unary* Change(Call* call, const Request& request,
                 v1::MutationResponse* response, Planner planner,
-                std::function<void()> after = nullptr);
+                std::function<void()> after = nullptr) {
+    const v1::MutationOptions& options = request.options();
+    const uint64_t fingerprint = Fingerprint(request);
+    return Commit(call, options, fingerprint, response, std::move(planner),
+                  std::move(after));
+  }
+  Unary* Commit(Call* call, const v1::MutationOptions& options,
+                uint64_t fingerprint, v1::MutationResponse* response,
+                Planner planner, std::function<void()> after);
   // Runs blocking work on a worker.
   Unary* Offload(Call* call, std::function<absl::Status()> work);
+  // The same where the work itself finishes the call, maybe later.
+  void OffloadTo(Unary* reactor, std::function<void()> work);
   static Unary* Answer(Call* call, const absl::Status& status);
 
   absl::Status CreateTopicAndBind(const v1::CreateTopicRequest& request,
@@ -106,6 +118,8 @@ class AdminService final : public v1::Admin::CallbackService {
                                   v1::MutationResponse* response);
   absl::Status JoinVpc(const v1::AddVpcHostsRequest& request,
                        v1::AddVpcHostsResponse* response);
+  void NameSessions(const std::vector<uint64_t>& sessions,
+                    v1::AddVpcHostsResponse* response) const;
   federation::ChainEnds ReadChainEnds(const v1::AddVpcHostsRequest& request);
 
   const RpcContext& context_;
@@ -116,14 +130,22 @@ v1::SubClusterStatus StatusOf(const federation::Image& image,
                               federation::SubClusterId id,
                               const federation::SubCluster& row);
 
+// A dry run stands at the position it was planned at, not at the one its change
+// would have had.
+void MarkDryRun(const Committed& planned, v1::MutationResponse* response);
+
 // InvalidArgument unless a change carries a request id.
 absl::Status CheckOptions(const v1::MutationOptions& options);
 
 // Pages: a token is a table cursor in text.
-absl::StatusOr<BlockTable::Cursor> CursorOf(const std::string& token);
-std::string TokenOf(BlockTable::Cursor cursor);
+struct Page {
+  BlockTable::Cursor cursor = 0;
+  uint32_t size = 0;
+};
 inline constexpr uint32_t kDefaultPage = 1'000;
 inline constexpr uint32_t kMaxPage = 10'000;
-absl::StatusOr<uint32_t> PageSize(uint32_t asked);
+// InvalidArgument for a token that is none, or for too large a page.
+absl::StatusOr<Page> PageOf(const std::string& token, uint32_t size);
+std::string TokenOf(BlockTable::Cursor cursor);
 
 }  // namespace kafed::controller

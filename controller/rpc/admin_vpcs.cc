@@ -5,6 +5,7 @@
 #include "common/status_macros.h"
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/status_conversion.h"
+#include "federation/plan/validate.h"
 
 namespace kafed::controller {
 
@@ -52,7 +53,7 @@ AdminService::Unary* AdminService::CreateVpc(
     Call* call, const v1::CreateVpcRequest* request,
     v1::MutationResponse* response) {
   return Change(
-      call, request->options(), response,
+      call, *request, response,
       [this, request](Draft* draft) -> absl::StatusOr<v1::MutationResponse> {
         ASSIGN_OR_RETURN(auto answer, PlanCreateVpc(*request, draft));
         PlanOwner(request->id(), context_.loads->Copy(), draft);
@@ -63,8 +64,34 @@ AdminService::Unary* AdminService::CreateVpc(
 AdminService::Unary* AdminService::AddVpcHosts(
     Call* call, const v1::AddVpcHostsRequest* request,
     v1::AddVpcHostsResponse* response) {
-  return Offload(
-      call, [this, request, response] { return JoinVpc(*request, response); });
+  Unary* reactor = call->DefaultReactor();
+  OffloadTo(reactor, [this, reactor, request, response] {
+    const absl::Status joined = JoinVpc(*request, response);
+    if (!joined.ok() || !response->fenced() || request->options().dry_run()) {
+      return reactor->Finish(ToGrpc(joined));
+    }
+    // Producers with older routes do not send to the new home: the answer
+    // waits until there are none (design, section 7).
+    const v1::Position& at = response->result().position();
+    context_.fences->Wait({at.incarnation(), LogIndex(at.index())},
+                          [this, reactor, response](const absl::Status& status,
+                                                    const auto& waited_for) {
+                            NameSessions(waited_for, response);
+                            reactor->Finish(ToGrpc(status));
+                          });
+  });
+  return reactor;
+}
+
+void AdminService::NameSessions(const std::vector<uint64_t>& sessions,
+                                v1::AddVpcHostsResponse* response) const {
+  const auto image = context_.replica->image();
+  for (const uint64_t id : sessions) {
+    const auto session = image->Get<federation::Session>(
+        Table::kSessions, KeyOf(federation::SessionId(id)));
+    response->add_waited_for("session " + std::to_string(id) +
+                             (session ? " (" + session->name + ")" : ""));
+  }
 }
 
 // The ends of the chains that the new members will begin to read. Read before
@@ -114,43 +141,27 @@ absl::Status AdminService::JoinVpc(const v1::AddVpcHostsRequest& request,
   ASSIGN_OR_RETURN(
       const Committed committed,
       context_.writer->Run(
-          [&](Draft* draft) -> absl::StatusOr<std::string> {
-            ASSIGN_OR_RETURN(const federation::AddVpcHostsPlan plan,
-                             PlanAddVpcHosts(request, ends, draft));
-            v1::AddVpcHostsResponse planned;
-            *planned.mutable_result() = federation::Answer(
-                *draft, std::to_string(request.hosts_size()) +
-                            " hosts joined VPC " + request.vpc());
-            planned.set_membership_version(plan.membership_version);
-            planned.mutable_new_homes()->Assign(plan.new_homes.begin(),
-                                                plan.new_homes.end());
-            planned.set_fenced(plan.needs_fence);
-            return planned.SerializeAsString();
-          },
-          request.options().request_id(), request.options().dry_run()));
+          {.plan = [&](Draft* draft) -> absl::StatusOr<std::string> {
+             ASSIGN_OR_RETURN(const federation::AddVpcHostsPlan plan,
+                              PlanAddVpcHosts(request, ends, draft));
+             v1::AddVpcHostsResponse planned;
+             *planned.mutable_result() = federation::Answer(
+                 *draft,
+                 federation::Counted(
+                     static_cast<uint64_t>(request.hosts_size()), "host") +
+                     " joined VPC " + request.vpc());
+             planned.set_membership_version(plan.membership_version);
+             planned.mutable_new_homes()->Assign(plan.new_homes.begin(),
+                                                 plan.new_homes.end());
+             planned.set_fenced(plan.needs_fence);
+             return planned.SerializeAsString();
+           },
+           .request_id = request.options().request_id(),
+           .fingerprint = Fingerprint(request),
+           .dry_run = request.options().dry_run()}));
   response->ParseFromString(committed.response);
-  response->mutable_result()->set_dry_run(request.options().dry_run());
-  if (!response->fenced() || request.options().dry_run()) {
-    return absl::OkStatus();
-  }
-  // Producers with older routes do not send to the new home: the answer waits
-  // until there are none (design, section 7).
-  const Position position{response->result().position().incarnation(),
-                          LogIndex(response->result().position().index())};
-  const milliseconds committed_at = context_.clock->Steady();
-  std::vector<uint64_t> waited_for;
-  while (!context_.leases
-              ->AwaitMulticastFence(position, committed_at,
-                                    context_.leases->options().multicast_ttl,
-                                    &waited_for)
-              .complete()) {
-  }
-  const auto image = context_.replica->image();
-  for (const uint64_t id : waited_for) {
-    const auto session = image->Get<federation::Session>(
-        Table::kSessions, KeyOf(federation::SessionId(id)));
-    response->add_waited_for("session " + std::to_string(id) +
-                             (session ? " (" + session->name + ")" : ""));
+  if (request.options().dry_run()) {
+    MarkDryRun(committed, response->mutable_result());
   }
   return absl::OkStatus();
 }
@@ -158,7 +169,7 @@ absl::Status AdminService::JoinVpc(const v1::AddVpcHostsRequest& request,
 AdminService::Unary* AdminService::RemoveVpcHosts(
     Call* call, const v1::RemoveVpcHostsRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanRemoveVpcHosts(*request, draft);
   });
 }
@@ -166,7 +177,7 @@ AdminService::Unary* AdminService::RemoveVpcHosts(
 AdminService::Unary* AdminService::DeleteVpc(
     Call* call, const v1::DeleteVpcRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, request->options(), response, [request](Draft* draft) {
+  return Change(call, *request, response, [request](Draft* draft) {
     return PlanDeleteVpc(*request, draft);
   });
 }
@@ -174,14 +185,12 @@ AdminService::Unary* AdminService::DeleteVpc(
 AdminService::Unary* AdminService::ListVpcs(Call* call,
                                             const v1::ListVpcsRequest* request,
                                             v1::ListVpcsResponse* response) {
-  const auto size = PageSize(request->page_size());
-  const auto cursor = CursorOf(request->page_token());
-  if (!size.ok()) return Answer(call, size.status());
-  if (!cursor.ok()) return Answer(call, cursor.status());
+  const auto page = PageOf(request->page_token(), request->page_size());
+  if (!page.ok()) return Answer(call, page.status());
   const auto image = context_.replica->image();
   const auto next =
       image->table(Table::kVpcs)
-          .Scan(*cursor, *size,
+          .Scan(page->cursor, page->size,
                 [&](std::string_view key, std::string_view value) {
                   *response->add_vpcs() =
                       StatusOfVpc(*image, std::string(key),

@@ -1,8 +1,10 @@
 #include "controller/rpc/events_service.h"
 
 #include <deque>
+#include <string>
 #include <utility>
 
+#include "common/status_macros.h"
 #include "controller/rpc/status_conversion.h"
 #include "federation/image/entry_codec.h"
 
@@ -10,23 +12,64 @@ namespace kafed::controller {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
-// How often a follower at the tail looks whether the client is still there.
-constexpr milliseconds kTailWait{500};
+// How often a follower at the tail looks whether anybody is still there.
+constexpr milliseconds kTailWait{200};
+
+Position FromProto(const v1::Position& position) {
+  return {position.incarnation(), LogIndex(position.index())};
+}
+
+// The range against the log: what must not be answered with nothing.
+absl::Status CheckRange(const v1::ReadEventsRequest& request,
+                        const Position& newest) {
+  const Position from = FromProto(request.from());
+  const Position to = FromProto(request.to());
+  for (const auto& [field, position] :
+       {std::pair("from", from), std::pair("to", to)}) {
+    if (position.incarnation > newest.incarnation) {
+      return absl::NotFoundError(
+          std::string(field) + ": there is no incarnation " +
+          std::to_string(position.incarnation) + "; the newest is " +
+          std::to_string(newest.incarnation));
+    }
+  }
+  if (to.index.valid()) {
+    const bool comparable = from.incarnation != 0 && to.incarnation != 0;
+    if (comparable ? to < from : to.index < from.index) {
+      return absl::InvalidArgumentError("to: " + ToString(to) +
+                                        " is before from, " + ToString(from));
+    }
+    if (to.index > newest.index && !request.follow()) {
+      return absl::OutOfRangeError("to: " + ToString(to) +
+                                   " is beyond the newest entry, " +
+                                   ToString(newest));
+    }
+  }
+  // The one after the newest is what a reader who has all asks for.
+  if (from.index > Next(newest.index)) {
+    return absl::OutOfRangeError("from: " + ToString(from) +
+                                 " is beyond the newest entry, " +
+                                 ToString(newest));
+  }
+  return absl::OkStatus();
+}
 
 // One entry at a time: reads ahead a little, writes, waits at the tail on a
 // worker. Deletes itself when done.
 class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
  public:
-  EventsReactor(const RpcContext& context, const v1::ReadEventsRequest& request)
+  EventsReactor(const RpcContext& context, const v1::ReadEventsRequest& request,
+                const std::atomic<bool>* stopped)
       : context_(context),
+        stopped_(*stopped),
+        request_(request),
         next_(std::max<uint64_t>(request.from().index(), 1)),
-        last_(request.to().index() == 0 ? UINT64_MAX : request.to().index()),
-        follow_(request.follow()),
-        from_oldest_(request.from().index() == 0) {}
+        last_(request.to().index() == 0 ? UINT64_MAX : request.to().index()) {}
 
   void Advance() {
     if (cancelled_) return Finish(grpc::Status::CANCELLED);
-    if (next_ > last_) return Finish(grpc::Status::OK);
+    if (stopped_) return Finish(ToGrpc(ShuttingDown()));
+    if (begun_ && next_ > last_) return Finish(grpc::Status::OK);
     if (!ahead_.empty()) return WriteFront();
     const bool taken = context_.workers->Run([this] { ReadAhead(); });
     if (!taken) {
@@ -43,9 +86,49 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
   void OnDone() override { delete this; }
 
  private:
+  // Before the first read; finds where "the oldest" is.
+  absl::Status Begin() {
+    if (std::exchange(begun_, true)) return absl::OkStatus();
+    RETURN_IF_ERROR(CheckRange(request_, context_.replica->position()));
+    if (request_.from().index() != 0) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const LogIndex first, context_.log->FirstKept());
+    next_ = std::max(next_, first.value());
+    if (next_ <= last_) return absl::OkStatus();
+    return absl::OutOfRangeError("to: " + ToString(FromProto(request_.to())) +
+                                 " is before the oldest entry kept, index " +
+                                 std::to_string(next_));
+  }
+
+  // An index may be there in another incarnation than the one that was asked
+  // for: the indexes of a restored node go on behind its backup's.
+  absl::Status CheckFirst(Position first) const {
+    const Position from = FromProto(request_.from());
+    const Position to = FromProto(request_.to());
+    if (from.index.valid() && from.incarnation != 0 && from != first) {
+      return absl::OutOfRangeError("from: there is no entry " + ToString(from) +
+                                   "; that index is " + ToString(first));
+    }
+    if (to.index.valid() && to.incarnation != 0 && to < first) {
+      return absl::OutOfRangeError("to: " + ToString(to) +
+                                   " is before the oldest entry kept, " +
+                                   ToString(first));
+    }
+    return absl::OkStatus();
+  }
+
   void WriteFront() {
     auto entry = federation::DecodeEntry(ahead_.front().payload);
     if (!entry.ok()) return Finish(ToGrpc(entry.status()));
+    const Position position = FromProto(entry->header().position());
+    if (std::exchange(first_, false)) {
+      const absl::Status checked = CheckFirst(position);
+      if (!checked.ok()) return Finish(ToGrpc(checked));
+    }
+    const uint64_t until = request_.to().incarnation();
+    if (request_.to().index() != 0 && until != 0 &&
+        position.incarnation > until) {
+      return Finish(grpc::Status::OK);  // all of that incarnation was sent
+    }
     entry_ = *std::move(entry);
     ahead_.pop_front();
     ++next_;
@@ -53,17 +136,13 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
   }
 
   void ReadAhead() {
-    if (from_oldest_) {
-      const auto first = context_.log->FirstKept();
-      if (!first.ok()) return Finish(ToGrpc(first.status()));
-      next_ = std::max(next_, first->value());
-      from_oldest_ = false;
-    }
+    const absl::Status begun = Begin();
+    if (!begun.ok()) return Finish(ToGrpc(begun));
     const auto entries = context_.log->Read(LogIndex(next_), kReadBytes);
     if (!entries.ok()) return Finish(ToGrpc(entries.status()));
     ahead_.assign(entries->begin(), entries->end());
     if (ahead_.empty()) {
-      if (!follow_) return Finish(grpc::Status::OK);
+      if (!request_.follow()) return Finish(grpc::Status::OK);
       // A timeout here only means that nothing is new.
       (void)context_.log->WaitFor(LogIndex(next_),
                                   context_.clock->Steady() + kTailWait);
@@ -72,10 +151,12 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
   }
 
   const RpcContext& context_;
+  const std::atomic<bool>& stopped_;
+  const v1::ReadEventsRequest request_;
   uint64_t next_;
   const uint64_t last_;
-  const bool follow_;
-  bool from_oldest_;
+  bool begun_ = false;
+  bool first_ = true;
   std::deque<metastore::LogEntry> ahead_;
   v1::Entry entry_;
   std::atomic<bool> cancelled_{false};
@@ -85,7 +166,7 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
 
 grpc::ServerWriteReactor<v1::Entry>* EventsService::Read(
     grpc::CallbackServerContext*, const v1::ReadEventsRequest* request) {
-  auto* reactor = new EventsReactor(context_, *request);
+  auto* reactor = new EventsReactor(context_, *request, &stopped_);
   reactor->Advance();
   return reactor;
 }

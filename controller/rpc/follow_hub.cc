@@ -1,5 +1,8 @@
 #include "controller/rpc/follow_hub.h"
 
+#include <optional>
+#include <string>
+
 #include "absl/time/clock.h"
 #include "controller/rpc/status_conversion.h"
 #include "controller/session/follow_session.h"
@@ -32,7 +35,7 @@ class FollowReactor final
       FinishOnce(grpc::Status::OK);
       return;
     }
-    const absl::Status received = session_.Receive(request_);
+    const absl::Status received = Receive();
     if (!received.ok()) {
       FinishOnce(ToGrpc(received));
       return;
@@ -69,6 +72,18 @@ class FollowReactor final
   }
 
  private:
+  absl::Status Receive() {
+    const uint64_t session = request_.session_id();
+    if (!session_id_) session_id_ = session;
+    if (session != 0 && session != *session_id_) {
+      return absl::InvalidArgumentError(
+          "session_id: is " + std::to_string(session) +
+          ", the stream began with " + std::to_string(*session_id_) +
+          "; open another stream for another session");
+    }
+    return session_.Receive(request_);
+  }
+
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || finished_) return;
     response_.Clear();
@@ -80,6 +95,7 @@ class FollowReactor final
   FollowHub& hub_;
   FollowSession session_;
   v1::FollowRequest request_;
+  std::optional<uint64_t> session_id_;  // of the first message
   absl::Mutex mutex_;
   v1::FollowResponse response_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -111,7 +127,17 @@ FollowHub::NewReactor() {
   }
   absl::MutexLock lock(&mutex_);
   reactors_.insert(reactor);
+  if (stopped_) reactor->FinishOnce(ToGrpc(ShuttingDown()));
   return reactor;
+}
+
+void FollowHub::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopped_ = true;
+  // A stream that is done waits for the lock in Remove.
+  for (FollowReactor* reactor : reactors_) {
+    reactor->FinishOnce(ToGrpc(ShuttingDown()));
+  }
 }
 
 void FollowHub::Remove(FollowReactor* reactor) {

@@ -30,6 +30,9 @@ class FollowHub {
 
   grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>* NewReactor();
 
+  // Ends all streams, and those to come, with Unavailable.
+  void Stop();
+
   uint32_t followers() const { return followers_; }
 
   // Streams at most; beyond it new ones are refused.
@@ -44,6 +47,7 @@ class FollowHub {
   std::atomic<uint32_t> followers_{0};
   absl::Mutex mutex_;  // held while streams are woken
   absl::flat_hash_set<FollowReactor*> reactors_ ABSL_GUARDED_BY(mutex_);
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   // Apart from mutex_, so that a publish never waits for the streams.
   absl::Mutex signal_mutex_;
   bool woken_ ABSL_GUARDED_BY(signal_mutex_) = false;

@@ -166,6 +166,12 @@ grpc::ServerUnaryReactor* RoutingService::OpenSession(
 grpc::ServerUnaryReactor* RoutingService::CloseSession(
     grpc::CallbackServerContext* call, const v1::CloseSessionRequest* request,
     v1::CloseSessionResponse* response) {
+  if (request->source().size() != sizeof(Source)) {
+    return Finish(
+        call, absl::InvalidArgumentError(
+                  "source: has " + std::to_string(request->source().size()) +
+                  " bytes, expected the 16 of OpenSession"));
+  }
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   Command command;
   command.plan = [request](Draft* draft) -> absl::StatusOr<std::string> {
@@ -177,7 +183,7 @@ grpc::ServerUnaryReactor* RoutingService::CloseSession(
     return std::string();
   };
   command.done = [this, reactor, request,
-                  response](absl::StatusOr<Committed> answer) {
+                  response](const absl::StatusOr<Committed>& answer) {
     if (!answer.ok()) return reactor->Finish(ToGrpc(answer.status()));
     context_.leases->Forget(request->session_id());
     *response->mutable_position() = PositionOf(*context_.replica->image());
@@ -198,6 +204,19 @@ grpc::ServerUnaryReactor* RoutingService::ReportDrained(
     grpc::CallbackServerContext* call, const v1::ReportDrainedRequest* request,
     v1::ReportDrainedResponse*) {
   const auto image = context_.replica->image();
+  if (!image->Get<federation::Session>(
+          federation::Table::kSessions,
+          federation::KeyOf(federation::SessionId(request->session_id())))) {
+    return Finish(call,
+                  absl::NotFoundError("session_id: there is no session " +
+                                      std::to_string(request->session_id()) +
+                                      "; open a new one"));
+  }
+  if (request->counts().empty()) {
+    return Finish(call, absl::FailedPreconditionError(
+                            "counts: is empty; no segment of this session is "
+                            "closing"));
+  }
   for (const v1::SegmentCount& count : request->counts()) {
     const auto partition =
         image->partition(federation::TopicId(count.topic_id()),

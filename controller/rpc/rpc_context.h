@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "controller/rpc/worker_pool.h"
+#include "controller/session/fence_queue.h"
 #include "controller/session/lease_table.h"
 #include "controller/write/replica.h"
 #include "controller/write/writer.h"
@@ -42,6 +43,7 @@ struct RpcContext {
   Writer* writer = nullptr;
   metastore::SharedLog* log = nullptr;
   LeaseTable* leases = nullptr;
+  FenceQueue* fences = nullptr;
   LoadReportTable* loads = nullptr;
   WorkerPool* workers = nullptr;
   const Clock* clock = nullptr;
@@ -53,6 +55,11 @@ struct RpcContext {
   std::function<std::string()> health;
   std::function<uint32_t()> followers;
 };
+
+// What calls get that the end of the node cuts short; clients try another.
+inline absl::Status ShuttingDown() {
+  return absl::UnavailableError("the node is shutting down");
+}
 
 // How long a read waits for a min_position at most.
 inline constexpr milliseconds kReadWait{5'000};

@@ -4,14 +4,21 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 
 #include "common/status_macros.h"
 #include "federation/plan/validate.h"
 
 namespace kafed::controller {
 namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
 
 Property Text(std::string name, std::string type, std::string initial,
               std::string meaning, std::string Config::*member) {
@@ -85,8 +92,8 @@ std::vector<Property> MakeProperties() {
       Number("snapshot_every_entries", "count", 10'000, 10, 10'000'000,
              "Entries between two snapshots of the image.",
              &C::snapshot_every_entries),
-      Number("history_entries", "count", 1'000'000, 1'000, 1'000'000'000,
-             "Entries kept before the newest snapshot, for events and explain.",
+      Number("history_entries", "count", 1'000'000, 0, 1'000'000'000,
+             "Entries kept before the oldest snapshot, for events and explain.",
              &C::history_entries),
       Number("log_budget_bytes", "bytes", 0, 0, UINT64_MAX,
              "Payload bytes the log may hold; when used up, changes are "
@@ -145,42 +152,72 @@ absl::Status Set(const Property& property, const std::string& value,
 
 absl::Status SetAll(const std::map<std::string, std::string>& values,
                     const std::string& where, Config* config) {
-  for (const auto& [name, value] : values) {
+  for (const auto& item : values) {
     const auto& all = Properties();
     const auto at = std::find_if(
         all.begin(), all.end(),
-        [&](const Property& property) { return property.name == name; });
+        [&](const Property& property) { return property.name == item.first; });
     if (at == all.end()) {
-      return absl::InvalidArgumentError(
-          where + ": there is no property '" + name +
-          "'; see docs/reference/configuration.md");
+      return Annotate(
+          absl::InvalidArgumentError("there is no property '" + item.first +
+                                     "'; see docs/reference/configuration.md"),
+          where);
     }
-    RETURN_IF_ERROR(Annotate(Set(*at, value, config), where));
+    RETURN_IF_ERROR(Annotate(Set(*at, item.second, config), where));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadText(const std::string& file) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) {
+    return absl::InvalidArgumentError(
+        file + ": is a folder; expected a YAML file of properties");
+  }
+  std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    return absl::NotFoundError(file +
+                               ": can't be read: " + std::strerror(errno));
+  }
+  std::string text(kMaxFileBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad()) return absl::UnavailableError(file + ": can't be read");
+  text.resize(static_cast<size_t>(in.gcount()));
+  if (text.size() > kMaxFileBytes) {
+    return absl::InvalidArgumentError(file + ": is larger than " +
+                                      std::to_string(kMaxFileBytes) +
+                                      " bytes; is it a configuration?");
+  }
+  return text;
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ReadFile(
     const std::string& file) {
   std::map<std::string, std::string> values;
+  ASSIGN_OR_RETURN(const std::string text, ReadText(file));
   // yaml-cpp reports by exceptions; they end here.
   try {
-    const YAML::Node root = YAML::LoadFile(file);
+    const YAML::Node root = YAML::Load(text);
     if (!root || root.IsNull()) return values;
     if (!root.IsMap()) {
       return absl::InvalidArgumentError(file + ": is not a map of properties");
     }
     for (const auto& item : root) {
       const auto name = item.first.as<std::string>();
+      if (values.contains(name)) {
+        return Annotate(absl::InvalidArgumentError(
+                            name + ": is given twice (again in line " +
+                            std::to_string(item.first.Mark().line + 1) + ")"),
+                        file);
+      }
       if (!item.second.IsScalar()) {
-        return absl::InvalidArgumentError(
-            file + ": " + name + ": expected one value (line " +
-            std::to_string(item.second.Mark().line + 1) + ")");
+        return Annotate(absl::InvalidArgumentError(
+                            name + ": expected one value (line " +
+                            std::to_string(item.second.Mark().line + 1) + ")"),
+                        file);
       }
       values[name] = item.second.as<std::string>();
     }
-  } catch (const YAML::BadFile&) {
-    return absl::NotFoundError(file + ": can't be read");
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(file + ": line " +
                                       std::to_string(error.mark.line + 1) +

@@ -10,6 +10,8 @@
 
 #include "absl/synchronization/mutex.h"
 #include "common/log.h"
+#include "controller/offline/restore.h"
+#include "controller/offline/verify.h"
 #include "controller/server/config.h"
 #include "controller/server/node.h"
 #include "controller/server/node_metrics.h"
@@ -61,8 +63,94 @@ int Serve(const std::string& file,
   return 0;
 }
 
+int Failed(const absl::Status& status) {
+  std::fprintf(stderr, "kafed: %s\n", std::string(status.message()).c_str());
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
+}
+
+// Log lines of the libraries beneath would only repeat what is reported.
+void QuietLogging() { SetUpLogging(LogLevel::kError, false); }
+
+int RunRestore(const RestoreOptions& options) {
+  QuietLogging();
+  const auto report = Restore(options);
+  if (!report.ok()) return Failed(report.status());
+  std::printf(
+      "restored %s into %s\nhosts %llu, topics %llu, sub-clusters %llu\n"
+      "the new incarnation begins at %s; start it with\n"
+      "  kafed serve --data-dir %s\n",
+      ToString(report->backup).c_str(), options.directory.c_str(),
+      static_cast<unsigned long long>(report->hosts),
+      static_cast<unsigned long long>(report->topics),
+      static_cast<unsigned long long>(report->sub_clusters),
+      ToString(report->restored).c_str(), options.directory.c_str());
+  return 0;
+}
+
+int RunVerify(const std::string& directory, const std::string& salvage) {
+  QuietLogging();
+  const auto report = Verify(directory);
+  if (!report.ok()) return Failed(report.status());
+  std::printf(
+      "node         %s\nentries      %llu read, %llu to %llu\n"
+      "snapshots    %llu read\nrecoverable  up to %s\n",
+      report->node_id.c_str(), static_cast<unsigned long long>(report->entries),
+      static_cast<unsigned long long>(report->first_entry.value()),
+      static_cast<unsigned long long>(report->last_entry.value()),
+      static_cast<unsigned long long>(report->snapshots),
+      ToString(report->recovered.position()).c_str());
+  for (const std::string& each : report->damage) {
+    std::printf("damage: %s\n", each.c_str());
+  }
+  if (!salvage.empty()) {
+    const absl::Status saved = SaveRecovered(*report, salvage);
+    if (!saved.ok()) return Failed(saved);
+    std::printf(
+        "saved to %s: `kafed restore --from %s --data-dir NEW` goes on "
+        "from it\n",
+        salvage.c_str(), salvage.c_str());
+  }
+  if (report->damage.empty()) {
+    std::printf("ok\n");
+    return 0;
+  }
+  if (salvage.empty()) {
+    std::printf(
+        "`kafed verify --data-dir %s --salvage FILE` saves what is "
+        "recoverable\n",
+        directory.c_str());
+  }
+  return kExitFailed;
+}
+
+// As kafedctl tells it: what is wrong in one line, and where to look.
+int WrongUsage(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  std::string path = "kafed";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  const auto unknown = app.remaining(true);
+  const bool no_command =
+      !at->get_subcommands([](const CLI::App*) { return true; }).empty();
+  std::string message = error.what();
+  if (no_command) {
+    message = unknown.empty() ? "a command is missing"
+                              : "'" + unknown.front() +
+                                    "' is no command or "
+                                    "option of " +
+                                    path;
+  } else if (!unknown.empty()) {
+    message = "'" + unknown.front() + "' was not expected";
+  }
+  std::fprintf(stderr, "kafed: %s\nSee '%s --help'.\n", message.c_str(),
+               path.c_str());
+  return kExitUsage;
+}
+
 int Main(int argc, char** argv) {
-  CLI::App app{"kafed, a federated Kafka metadata controller"};
+  CLI::App app{"kafed, a federated Kafka metadata controller", "kafed"};
   app.set_version_flag("--version", std::string("kafed ") + kVersion);
   app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Run a node");
@@ -75,6 +163,28 @@ int Main(int argc, char** argv) {
     serve->add_option(flag, values[property.name], property.meaning)
         ->type_name(property.type);
   }
+  RestoreOptions restore_options;
+  CLI::App* restore = app.add_subcommand(
+      "restore", "Make a data directory of a backup, as a new incarnation");
+  restore
+      ->add_option("--from", restore_options.from,
+                   "Backup, as `kafedctl snapshot save` writes it")
+      ->required();
+  restore
+      ->add_option("--data-dir", restore_options.directory,
+                   "Folder that is new or empty")
+      ->required();
+  restore->add_option("--incarnation", restore_options.incarnation,
+                      "Its counter: above that of every incarnation that ever "
+                      "served (the backup's plus 1)");
+  std::string verify_directory;
+  std::string salvage;
+  CLI::App* verify = app.add_subcommand(
+      "verify",
+      "Check a data directory that no node is using; changes nothing");
+  verify->add_option("--data-dir", verify_directory, "The folder")->required();
+  verify->add_option("--salvage", salvage,
+                     "File to save what is recoverable to");
   CLI::App* config = app.add_subcommand("config", "About the configuration");
   config->require_subcommand(1);
   CLI::App* config_reference =
@@ -88,9 +198,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
-    return kExitUsage;
+    return WrongUsage(app, error);
   }
+  if (restore->parsed()) return RunRestore(restore_options);
+  if (verify->parsed()) return RunVerify(verify_directory, salvage);
   if (config_reference->parsed()) {
     std::fputs(ConfigReference().c_str(), stdout);
     return 0;

@@ -1,5 +1,6 @@
 #include "controller/server/node.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
@@ -14,30 +15,22 @@
 #include "controller/rpc/follow_hub.h"
 #include "controller/rpc/routing_service.h"
 #include "controller/server/http_server.h"
+#include "controller/server/listen_address.h"
 #include "controller/server/node_metrics.h"
 #include "controller/server/snapshotter.h"
+#include "controller/session/fence_queue.h"
 #include "controller/version.h"
+#include "controller/write/node_log.h"
 #include "controller/write/recovery.h"
 #include "controller/write/writer.h"
-#include "metastore/log/chain_register.h"
-#include "metastore/log/local_loglet.h"
-#include "metastore/log/snapshot_store.h"
-#include "metastore/log/virtual_log.h"
-#include "metastore/store/store.h"
 
 namespace kafed::controller {
 namespace {
 
-constexpr char kLocalLoglet[] = "local";
 constexpr int kMaxMessageBytes = 16 << 20;
 constexpr auto kShutdownGrace = std::chrono::seconds(3);
 constexpr milliseconds kEndOffsetTimeout{2'000};
 constexpr size_t kMaxWaitingCalls = 10'000;
-
-// The first 8 bytes of the 32 hex digits.
-uint64_t NumberOfNode(const std::string& node_id) {
-  return std::stoull(node_id.substr(0, 16), nullptr, 16);
-}
 
 std::string HostOf(const std::string& address) {
   return address.substr(0, address.rfind(':'));
@@ -48,12 +41,10 @@ std::string HostOf(const std::string& address) {
 // In the order they are made; destroyed in reverse.
 struct Node::Parts {
   Config config;
-  std::unique_ptr<metastore::Store> store;
-  std::unique_ptr<metastore::StoreChainRegister> chain;
-  std::unique_ptr<metastore::VirtualLog> log;
-  std::unique_ptr<metastore::SnapshotStore> snapshots;
+  NodeLog disk;
   std::unique_ptr<Replica> replica;
   std::unique_ptr<LeaseTable> leases;
+  std::unique_ptr<FenceQueue> fences;
   LoadReportTable loads;
   RpcContext context;
   Metrics metrics;
@@ -70,50 +61,24 @@ struct Node::Parts {
   std::string address;
   std::string http_address;
 
-  absl::Status OpenLog(const Clock& clock);
   absl::Status Recover(const Clock& clock);
   void MakeContext(const Clock& clock);
   absl::Status Listen();
   absl::Status ListenHttp();
-  absl::Status Health() const { return store->Health(); }
+  absl::Status Health() const { return disk.store->Health(); }
 };
-
-absl::Status Node::Parts::OpenLog(const Clock& clock) {
-  metastore::StoreOptions options;
-  options.directory = config.data_dir;
-  options.free_space_floor_bytes = config.free_space_floor_bytes;
-  ASSIGN_OR_RETURN(store, metastore::Store::Open(options));
-  chain = std::make_unique<metastore::StoreChainRegister>(store.get());
-  const auto factory = [this](const metastore::ChainLink& link)
-      -> absl::StatusOr<std::shared_ptr<metastore::Loglet>> {
-    if (link.loglet != kLocalLoglet) {
-      return absl::FailedPreconditionError(
-          "the log is kept in '" + link.loglet +
-          "', which this version does not know");
-    }
-    metastore::LocalLogletOptions local;
-    local.name = link.loglet;
-    local.first = link.first;
-    local.budget_bytes = config.log_budget_bytes;
-    ASSIGN_OR_RETURN(auto loglet,
-                     metastore::LocalLoglet::Open(store.get(), local));
-    return std::shared_ptr<metastore::Loglet>(std::move(loglet));
-  };
-  ASSIGN_OR_RETURN(log, metastore::VirtualLog::Open(chain.get(), factory,
-                                                    kLocalLoglet, clock));
-  ASSIGN_OR_RETURN(snapshots,
-                   metastore::SnapshotStore::Open(store.get(), {}, clock));
-  return absl::OkStatus();
-}
 
 absl::Status Node::Parts::Recover(const Clock& clock) {
   const milliseconds begun = clock.Steady();
   ASSIGN_OR_RETURN(federation::Image image,
-                   controller::Recover(log.get(), snapshots.get()));
+                   controller::Recover(disk.log.get(), disk.snapshots.get()));
   if (!image.head().index.valid()) {
-    RETURN_IF_ERROR(BeginIncarnation(
-        log.get(), NumberOfNode(store->node_id()),
-        static_cast<uint64_t>(clock.Wall().count()), kVersion, &image));
+    RETURN_IF_ERROR(
+        BeginIncarnation(disk.log.get(),
+                         {.node_id = disk.node_number(),
+                          .now_ms = static_cast<uint64_t>(clock.Wall().count()),
+                          .version = kVersion},
+                         &image));
   }
   LogInfo("recovered", {{"position", ToString(image.position())},
                         {"ms", (clock.Steady() - begun).count()}});
@@ -122,15 +87,17 @@ absl::Status Node::Parts::Recover(const Clock& clock) {
       LeaseOptions{milliseconds(config.session_ttl_ms),
                    milliseconds(config.multicast_lease_ms)},
       &clock, *replica->image());
+  fences = std::make_unique<FenceQueue>(leases.get(), &clock);
   return absl::OkStatus();
 }
 
 void Node::Parts::MakeContext(const Clock& clock) {
-  const uint64_t node_id = NumberOfNode(store->node_id());
-  writer = std::make_unique<Writer>(log.get(), replica.get(), &clock, node_id);
+  const uint64_t node_id = disk.node_number();
+  writer =
+      std::make_unique<Writer>(disk.log.get(), replica.get(), &clock, node_id);
   snapshotter = std::make_unique<Snapshotter>(
       SnapshotterOptions{config.snapshot_every_entries, config.history_entries},
-      replica.get(), log.get(), snapshots.get());
+      replica.get(), disk.log.get(), disk.snapshots.get());
   CoordinatorOptions options;
   options.interval = milliseconds(config.reconcile_interval_ms);
   options.fence_window = milliseconds(config.fence_window_ms);
@@ -141,8 +108,9 @@ void Node::Parts::MakeContext(const Clock& clock) {
       std::make_unique<WorkerPool>(config.worker_threads, kMaxWaitingCalls);
   context.replica = replica.get();
   context.writer = writer.get();
-  context.log = log.get();
+  context.log = disk.log.get();
   context.leases = leases.get();
+  context.fences = fences.get();
   context.loads = &loads;
   context.workers = workers.get();
   context.clock = &clock;
@@ -183,6 +151,7 @@ absl::Status Node::Parts::Listen() {
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  RETURN_IF_ERROR(CheckListen("listen", config.listen));
   int port = 0;
   builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(),
                            &port);
@@ -192,7 +161,7 @@ absl::Status Node::Parts::Listen() {
   server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError("listen: can't listen on " + config.listen +
-                                  "; is the port in use?");
+                                  "; another process may have just taken it");
   }
   address = HostOf(config.listen) + ":" + std::to_string(port);
   return absl::OkStatus();
@@ -200,6 +169,7 @@ absl::Status Node::Parts::Listen() {
 
 absl::Status Node::Parts::ListenHttp() {
   if (config.http_listen == "off") return absl::OkStatus();
+  RETURN_IF_ERROR(CheckListen("http_listen", config.http_listen));
   ASSIGN_OR_RETURN(http, HttpServer::Start(config.http_listen,
                                            {[this] { return metrics.Text(); },
                                             [this] { return Health(); }}));
@@ -210,9 +180,16 @@ absl::Status Node::Parts::ListenHttp() {
 
 absl::StatusOr<std::unique_ptr<Node>> Node::Start(const Config& config,
                                                   const Clock& clock) {
+  // What matters of gRPC's own log is said in statuses.
+  gpr_set_log_function([](gpr_log_func_args* args) {
+    LogDebug("grpc", {{"said", std::string(args->message)}});
+  });
   auto parts = std::make_unique<Parts>();
   parts->config = config;
-  RETURN_IF_ERROR(parts->OpenLog(clock));
+  ASSIGN_OR_RETURN(parts->disk, NodeLog::Open({config.data_dir,
+                                               config.free_space_floor_bytes,
+                                               config.log_budget_bytes},
+                                              clock));
   RETURN_IF_ERROR(parts->Recover(clock));
   parts->MakeContext(clock);
   std::unique_ptr<Node> node(new Node(std::move(parts)));
@@ -220,7 +197,7 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const Config& config,
   RETURN_IF_ERROR(node->parts_->ListenHttp());
   LogInfo("serving", {{"address", node->address()},
                       {"http", node->http_address()},
-                      {"node", node->parts_->store->node_id()},
+                      {"node", node->parts_->disk.store->node_id()},
                       {"version", kVersion}});
   return node;
 }
@@ -232,6 +209,10 @@ Node::~Node() { Stop(); }
 void Node::Stop() {
   if (parts_ == nullptr) return;
   parts_->http.reset();
+  if (parts_->fences) parts_->fences->Stop();  // calls that only wait
+  // Streams have no end of their own; the grace is for what does.
+  if (parts_->hub) parts_->hub->Stop();
+  if (parts_->events) parts_->events->Stop();
   if (parts_->server) {
     parts_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
     parts_->server->Wait();

@@ -29,8 +29,7 @@ FollowSession::~FollowSession() {
 absl::Status FollowSession::Receive(const v1::FollowRequest& request) {
   absl::MutexLock lock(&mutex_);
   if (!feed_) RETURN_IF_ERROR(Start(request));
-  Acknowledge(request);
-  return absl::OkStatus();
+  return Acknowledge(request);
 }
 
 absl::Status FollowSession::Start(const v1::FollowRequest& request) {
@@ -68,16 +67,25 @@ absl::Status FollowSession::Start(const v1::FollowRequest& request) {
   return absl::OkStatus();
 }
 
-void FollowSession::Acknowledge(const v1::FollowRequest& request) {
-  if (session_id_ == 0) return;  // a reader: nothing waits for it
+absl::Status FollowSession::Acknowledge(const v1::FollowRequest& request) {
+  if (session_id_ == 0) return absl::OkStatus();  // nobody waits for a reader
+  // A fence rests on this: a view that is not there must not be taken for one.
+  const Position position = FromProto(request.position());
+  if (position > sent_) {
+    return absl::InvalidArgumentError(
+        "position: " + ToString(position) +
+        " was not sent on this stream, which is at " + ToString(sent_));
+  }
   if (request.lease_request() != 0) lease_request_ = request.lease_request();
-  if (request.position().index() != 0) {
-    leases_.Acknowledge(session_id_, FromProto(request.position()));
+  if (position.index.valid() &&
+      position.incarnation == replica_.position().incarnation) {
+    leases_.Acknowledge(session_id_, position);
   }
   if (!request.counts().empty()) {
     leases_.KeepCounts(session_id_,
                        {request.counts().begin(), request.counts().end()});
   }
+  return absl::OkStatus();
 }
 
 bool FollowSession::Next(v1::FollowResponse* response) {

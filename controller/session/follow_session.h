@@ -27,7 +27,8 @@ class FollowSession {
   ~FollowSession();
 
   // A message from the client: the first says what is wanted, later ones
-  // acknowledge. InvalidArgument or FailedPrecondition end the stream.
+  // acknowledge what they were sent. InvalidArgument or FailedPrecondition end
+  // the stream.
   absl::Status Receive(const v1::FollowRequest& request);
 
   // The next message to send; false if there is nothing now.
@@ -39,7 +40,7 @@ class FollowSession {
  private:
   absl::Status Start(const v1::FollowRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Acknowledge(const v1::FollowRequest& request)
+  absl::Status Acknowledge(const v1::FollowRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Replica& replica_;

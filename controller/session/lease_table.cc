@@ -85,7 +85,8 @@ void LeaseTable::GrantUnary(milliseconds ttl) {
 void LeaseTable::KeepCounts(uint64_t session_id,
                             std::vector<v1::SegmentCount> counts) {
   absl::MutexLock lock(&mutex_);
-  entries_[session_id].counts = std::move(counts);
+  const auto at = entries_.find(session_id);
+  if (at != entries_.end()) at->second.counts = std::move(counts);
 }
 
 std::vector<v1::SegmentCount> LeaseTable::LastCounts(
@@ -102,31 +103,24 @@ LeaseTable::Fence LeaseTable::MulticastFence(Position position,
   return FenceLocked(position, committed_at);
 }
 
-LeaseTable::Fence LeaseTable::AwaitMulticastFence(
-    Position position, milliseconds committed_at, milliseconds timeout,
-    std::vector<uint64_t>* waited_for) const {
-  const milliseconds deadline = clock_.Steady() + timeout;
+uint64_t LeaseTable::changes() const {
   absl::MutexLock lock(&mutex_);
-  while (true) {
-    const Fence fence = FenceLocked(position, committed_at);
-    waited_for->insert(waited_for->end(), fence.sessions.begin(),
-                       fence.sessions.end());
-    const milliseconds left = deadline - clock_.Steady();
-    if (fence.complete() || left.count() <= 0) {
-      std::sort(waited_for->begin(), waited_for->end());
-      waited_for->erase(std::unique(waited_for->begin(), waited_for->end()),
-                        waited_for->end());
-      return fence;
-    }
-    const uint64_t seen = changes_;
-    const auto changed = [&] {
-      mutex_.AssertReaderHeld();
-      return changes_ != seen;
-    };
-    mutex_.AwaitWithTimeout(
-        absl::Condition(&changed),
-        absl::Milliseconds(std::min(left, fence.remaining).count() + 1));
-  }
+  return changes_;
+}
+
+void LeaseTable::AwaitChange(uint64_t seen, milliseconds timeout) const {
+  absl::MutexLock lock(&mutex_);
+  const auto changed = [&] {
+    mutex_.AssertReaderHeld();
+    return changes_ != seen;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&changed),
+                          absl::Milliseconds(timeout.count() + 1));
+}
+
+void LeaseTable::Poke() {
+  absl::MutexLock lock(&mutex_);
+  ++changes_;
 }
 
 LeaseTable::Fence LeaseTable::FenceLocked(Position position,

@@ -57,7 +57,8 @@ class LeaseTable {
   // A unary answer is about to be given, usable for `ttl`. Call before reading
   // the image it is made from.
   void GrantUnary(milliseconds ttl);
-  // Keeps the counts that a session reported last, for its expiry.
+  // Keeps the counts that a session reported last, for its expiry; those of
+  // one that is not known are dropped.
   void KeepCounts(uint64_t session_id, std::vector<v1::SegmentCount> counts);
   std::vector<v1::SegmentCount> LastCounts(uint64_t session_id) const;
 
@@ -72,11 +73,11 @@ class LeaseTable {
   // (Steady): unary answers given after that show the new routes.
   Fence MulticastFence(Position position, milliseconds committed_at) const;
 
-  // Waits until the fence is complete or `timeout` has passed; returns the last
-  // look. `waited_for` collects every session seen in between.
-  Fence AwaitMulticastFence(Position position, milliseconds committed_at,
-                            milliseconds timeout,
-                            std::vector<uint64_t>* waited_for) const;
+  // Raised by everything that may complete a fence, and by Poke.
+  uint64_t changes() const;
+  // Waits until changes() is no longer `seen`, or `timeout` has passed.
+  void AwaitChange(uint64_t seen, milliseconds timeout) const;
+  void Poke();
 
   // Sessions that are not connected and whose leases are all over.
   std::vector<uint64_t> Expired() const;
@@ -102,7 +103,6 @@ class LeaseTable {
   const Clock& clock_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  // Raised by everything that may complete a fence.
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   milliseconds unary_end_ ABSL_GUARDED_BY(mutex_);
 };

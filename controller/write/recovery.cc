@@ -54,36 +54,38 @@ absl::StatusOr<federation::Image> Recover(metastore::SharedLog* log,
   return image;
 }
 
-absl::Status BeginIncarnation(metastore::SharedLog* log, uint64_t node_id,
-                              uint64_t now_ms, const std::string& version,
+absl::Status BeginIncarnation(metastore::SharedLog* log,
+                              const IncarnationBeginning& beginning,
                               federation::Image* image) {
+  const LogIndex index = Next(image->head().index);
   v1::EntryHeader header;
   header.set_entry_id(std::string(AsBytes(RandomBytes16())));
-  header.set_writer_node_id(node_id);
-  header.mutable_position()->set_incarnation(1);
+  header.set_writer_node_id(beginning.node_id);
+  header.mutable_position()->set_incarnation(beginning.incarnation);
   header.mutable_position()->set_nonce(RandomNumber64());
-  header.mutable_position()->set_index(1);
+  header.mutable_position()->set_index(index.value());
+  header.set_predecessor_hash(image->head().header_hash);
   header.set_feature_level(federation::kFeatureLevel);
-  header.set_time_ms(now_ms);
+  header.set_time_ms(std::max(image->head().time_ms, beginning.now_ms));
   federation::Draft draft(*image, header);
   v1::Record began;
-  began.mutable_incarnation_began()->set_reason("new");
+  began.mutable_incarnation_began()->set_reason(std::string(beginning.reason));
   draft.Add(std::move(began));
   v1::Record level;
   level.mutable_feature_level_raised()->set_level(federation::kFeatureLevel);
   draft.Add(std::move(level));
   v1::Record node;
-  node.mutable_node_registered()->set_node_id(node_id);
+  node.mutable_node_registered()->set_node_id(beginning.node_id);
   node.mutable_node_registered()->set_feature_level(federation::kFeatureLevel);
-  node.mutable_node_registered()->set_version(version);
+  node.mutable_node_registered()->set_version(beginning.version);
   draft.Add(std::move(node));
   metastore::LogEntry entry;
   std::copy(header.entry_id().begin(), header.entry_id().end(),
             entry.id.begin());
   entry.payload = federation::EncodeEntry(draft.entry());
-  const auto outcome = log->AppendAt(LogIndex(1), entry);
+  const auto outcome = log->AppendAt(index, entry);
   if (!outcome.ok()) {
-    return Annotate(outcome.detail, "the first entry of the log");
+    return Annotate(outcome.detail, "the first entry of the incarnation");
   }
   *image = draft.image();
   return absl::OkStatus();

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "federation/image/editor.h"
 #include "federation/image/image.h"
+#include "federation/image/incarnation.h"
 #include "metastore/log/shared_log.h"
 #include "metastore/log/snapshot_store.h"
 
@@ -22,9 +24,18 @@ absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
 absl::StatusOr<federation::Image> Recover(metastore::SharedLog* log,
                                           metastore::SnapshotStore* snapshots);
 
-// Appends the first entry of a new log.
-absl::Status BeginIncarnation(metastore::SharedLog* log, uint64_t node_id,
-                              uint64_t now_ms, const std::string& version,
+struct IncarnationBeginning {
+  uint64_t incarnation = 1;
+  uint64_t node_id = 0;  // who begins it
+  uint64_t now_ms = 0;
+  std::string version;  // of the program
+  std::string_view reason = federation::kReasonNew;
+};
+
+// Appends the first entry of an incarnation, right behind the image, and
+// applies it.
+absl::Status BeginIncarnation(metastore::SharedLog* log,
+                              const IncarnationBeginning& beginning,
                               federation::Image* image);
 
 }  // namespace kafed::controller

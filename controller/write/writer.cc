@@ -5,6 +5,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
@@ -43,6 +44,15 @@ absl::Status CheckRequestId(const std::string& bytes, uint64_t now_ms) {
 
 }  // namespace
 
+absl::Status CheckSameRequest(uint64_t former, uint64_t fingerprint) {
+  if (former == 0 || fingerprint == 0 || former == fingerprint) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "request_id: was used for another request before; a retry repeats the "
+      "same request, anything else needs an id of its own");
+}
+
 Writer::Writer(metastore::SharedLog* log, Replica* replica, const Clock* clock,
                uint64_t node_id)
     : log_(*log), replica_(*replica), clock_(*clock), node_id_(node_id) {
@@ -78,16 +88,14 @@ void Writer::Submit(Command command) {
   command.done(refusal);
 }
 
-absl::StatusOr<Committed> Writer::Run(
-    std::function<absl::StatusOr<std::string>(Draft*)> plan,
-    std::string request_id, bool dry_run) {
+absl::StatusOr<Committed> Writer::Run(Command command) {
   absl::Notification finished;
   absl::StatusOr<Committed> result;
-  Submit({std::move(plan), std::move(request_id), dry_run,
-          [&](absl::StatusOr<Committed> answer) {
-            result = std::move(answer);
-            finished.Notify();
-          }});
+  command.done = [&](absl::StatusOr<Committed> answer) {
+    result = std::move(answer);
+    finished.Notify();
+  };
+  Submit(std::move(command));
   finished.WaitForNotification();
   return result;
 }
@@ -134,7 +142,11 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
   if (!command.request_id.empty()) {
     const auto former = draft->image().Get<federation::CompletedRequest>(
         Table::kRequests, command.request_id);
-    if (former) return former->response;
+    if (former) {
+      RETURN_IF_ERROR(
+          CheckSameRequest(former->fingerprint, command.fingerprint));
+      return former->response;
+    }
     RETURN_IF_ERROR(CheckRequestId(command.request_id, draft->time_ms()));
   }
   ASSIGN_OR_RETURN(std::string response, command.plan(draft));
@@ -142,6 +154,7 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
     v1::Record record;
     record.mutable_request_completed()->set_request_id(command.request_id);
     record.mutable_request_completed()->set_response(response);
+    record.mutable_request_completed()->set_fingerprint(command.fingerprint);
     draft->Add(std::move(record));
   }
   return response;
@@ -172,9 +185,12 @@ void Writer::Commit(std::deque<Command> group) {
     const Position position =
         draft.empty() ? image->position() : draft.position();
     if (appended.ok() && !draft.empty()) {
+      KAFED_FAILPOINT("writer.publish.before");
       replica_.Publish(draft.image(), draft.changes());
+      KAFED_FAILPOINT("writer.publish.after");
     }
     for (Reply& reply : replies) {
+      KAFED_FAILPOINT("writer.reply");
       if (!appended.ok()) {
         reply.done(appended);
       } else if (!reply.answer.ok()) {
@@ -193,6 +209,7 @@ absl::Status Writer::Append(const Draft& draft) {
   std::copy(id.begin(), id.end(), entry.id.begin());
   entry.payload = federation::EncodeEntry(draft.entry());
   const LogIndex index = draft.position().index;
+  KAFED_FAILPOINT("writer.append.before");
   while (true) {
     const metastore::AppendOutcome outcome = log_.AppendAt(index, entry);
     switch (outcome.result) {

@@ -20,6 +20,7 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -29,6 +30,9 @@
 #include "metastore/log/shared_log.h"
 
 namespace kafed::controller {
+
+// InvalidArgument if `former`, a request with the same id, was another one.
+absl::Status CheckSameRequest(uint64_t former, uint64_t fingerprint);
 
 // What a committed command answers.
 struct Committed {
@@ -42,6 +46,9 @@ struct Command {
   std::function<absl::StatusOr<std::string>(federation::Draft*)> plan;
   // UUIDv7, 16 bytes; empty: the command is idempotent by itself.
   std::string request_id;
+  // Of the request that the id stands for; a former request with the id and
+  // another fingerprint makes this one InvalidArgument. 0: not known.
+  uint64_t fingerprint = 0;
   bool dry_run = false;
   std::function<void(absl::StatusOr<Committed>)> done;
 };
@@ -57,10 +64,12 @@ class Writer {
 
   void Submit(Command command);
 
-  // Submit and wait. Not from the writer's thread.
+  // Submit and wait. Not from the writer's thread. `command.done` is not used.
+  absl::StatusOr<Committed> Run(Command command);
   absl::StatusOr<Committed> Run(
-      std::function<absl::StatusOr<std::string>(federation::Draft*)> plan,
-      std::string request_id = "", bool dry_run = false);
+      std::function<absl::StatusOr<std::string>(federation::Draft*)> plan) {
+    return Run(Command{.plan = std::move(plan)});
+  }
 
   // Largest number of commands planned into one entry.
   static constexpr size_t kMaxGroup = 1'000;

@@ -20,8 +20,12 @@ struct NodeBench {
   explicit NodeBench(metastore::SharedLog* other_log = nullptr)
       : log(other_log != nullptr ? other_log : &memory) {
     federation::Image image;
-    const absl::Status begun = BeginIncarnation(
-        log, 7, static_cast<uint64_t>(clock.Wall().count()), "test", &image);
+    const absl::Status begun =
+        BeginIncarnation(log,
+                         {.node_id = 7,
+                          .now_ms = static_cast<uint64_t>(clock.Wall().count()),
+                          .version = "test"},
+                         &image);
     EXPECT_TRUE(begun.ok()) << begun;
     replica = std::make_unique<Replica>(image);
     leases = std::make_unique<LeaseTable>(LeaseOptions{}, &clock, image);
@@ -30,27 +34,28 @@ struct NodeBench {
 
   template <typename Request, typename Planner>
   absl::StatusOr<Committed> Run(Planner planner, const Request& request,
-                                std::string request_id = "",
+                                const std::string& request_id = "",
                                 bool dry_run = false) {
     return writer->Run(
-        [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
-          auto answer = planner(request, draft);
-          if (!answer.ok()) return answer.status();
-          return answer->SerializeAsString();
-        },
-        std::move(request_id), dry_run);
+        {.plan = [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
+           auto answer = planner(request, draft);
+           if (!answer.ok()) return answer.status();
+           return answer->SerializeAsString();
+         },
+         .request_id = request_id,
+         .fingerprint = std::hash<std::string>()(request.SerializeAsString()),
+         .dry_run = dry_run});
   }
 
   absl::StatusOr<Committed> AddCluster(const std::string& name,
-                                       std::string request_id = "",
+                                       const std::string& request_id = "",
                                        bool dry_run = false) {
     v1::AddSubClusterRequest request;
     request.mutable_spec()->set_name(name);
     request.mutable_spec()->set_region("eu");
     request.mutable_spec()->add_zones("z1");
     request.mutable_spec()->set_bootstrap_servers("127.0.0.1:9092");
-    return Run(federation::PlanAddSubCluster, request, std::move(request_id),
-               dry_run);
+    return Run(federation::PlanAddSubCluster, request, request_id, dry_run);
   }
   absl::StatusOr<Committed> CreateTopic(const std::string& name,
                                         v1::TopicKind kind) {

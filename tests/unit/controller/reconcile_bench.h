@@ -24,7 +24,10 @@ class ReconcileBench {
   ReconcileBench() {
     federation::Image image;
     const absl::Status begun = BeginIncarnation(
-        &log, 7, static_cast<uint64_t>(RealClock().Wall().count()), "test",
+        &log,
+        {.node_id = 7,
+         .now_ms = static_cast<uint64_t>(RealClock().Wall().count()),
+         .version = "test"},
         &image);
     EXPECT_TRUE(begun.ok()) << begun;
     replica = std::make_unique<Replica>(image);

@@ -77,6 +77,21 @@ TEST_F(LeaseTest, AConnectedSessionDoesNotExpire) {
   EXPECT_THAT(node_.leases->Expired(), ElementsAre(4));
 }
 
+TEST_F(LeaseTest, CountsOfNobodyAreNotKept) {
+  node_.leases->KeepCounts(9, std::vector<v1::SegmentCount>(1));
+  EXPECT_THAT(node_.leases->List(), IsEmpty());
+  node_.leases->Acknowledge(9, {});
+  node_.leases->KeepCounts(9, std::vector<v1::SegmentCount>(1));
+  EXPECT_EQ(node_.leases->LastCounts(9).size(), 1u);
+}
+
+TEST_F(LeaseTest, ASessionThatNeverFollowedExpiresAfterItsTtl) {
+  node_.leases->Acknowledge(9, {});  // as OpenSession does
+  EXPECT_THAT(node_.leases->Expired(), IsEmpty());
+  node_.clock.Advance(node_.leases->options().session_ttl);
+  EXPECT_THAT(node_.leases->Expired(), ElementsAre(9));
+}
+
 class FollowTest : public testing::Test {
  protected:
   FollowTest() {
@@ -201,6 +216,29 @@ TEST_F(FollowTest, ALeaseComesBehindTheRowsUpToTheTail) {
       node_.leases
           ->MulticastFence(node_.replica->position(), node_.clock.Steady())
           .complete());
+}
+
+TEST_F(FollowTest, TakesNoAcknowledgementOfWhatItDidNotSend) {
+  node_.clock.Advance(milliseconds(20'000));  // past what a start assumes
+  v1::FollowRequest request;
+  const uint64_t id = OpenSession(std::string(16, 'c'));
+  request.set_session_id(id);
+  request.set_client_time_ms(static_cast<uint64_t>(node_.clock.Wall().count()));
+  request.set_lease_request(1);
+  auto session = NewSession();
+  ASSERT_TRUE(session->Receive(request).ok());
+  Drain(session.get());
+  ASSERT_TRUE(node_.AddHosts("n", 1).ok());
+  v1::FollowRequest ahead;
+  *ahead.mutable_position() = position_;
+  ahead.mutable_position()->set_index(1'000'000'000);
+  const absl::Status refused = session->Receive(ahead);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(
+      node_.leases
+          ->MulticastFence(node_.replica->position(), node_.clock.Steady())
+          .sessions,
+      ElementsAre(id));
 }
 
 TEST_F(FollowTest, RefusesWhatItCanNotServe) {

@@ -56,6 +56,17 @@ TEST(WriterTest, ARetryGetsTheFirstAnswer) {
   EXPECT_EQ(node.replica->position(), before);
 }
 
+TEST(WriterTest, AnIdOfAnotherRequestIsRefused) {
+  NodeBench node;
+  const std::string id = node.RequestIdNow();
+  ASSERT_TRUE(node.AddCluster("a", id).ok());
+  const auto other = node.AddCluster("b", id);
+  EXPECT_TRUE(absl::IsInvalidArgument(other.status())) << other.status();
+  EXPECT_THAT(std::string(other.status().message()),
+              HasSubstr("request_id: was used for another request"));
+  EXPECT_FALSE(node.replica->image()->FindSubCluster("b").valid());
+}
+
 TEST(WriterTest, ARequestOlderThanTheWindowIsNeverCarriedOut) {
   NodeBench node;
   const std::string id = node.RequestIdNow();
