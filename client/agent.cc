@@ -121,19 +121,21 @@ void Agent::MergeChain(const v1::Subscription& subscription,
       }
     }
     if (cluster == nullptr || kafka_topic.empty()) continue;
+    const ChainSegment now = {segment.epoch(),
+                              cluster->name,
+                              kafka_topic,
+                              segment.kafka_partition(),
+                              segment.start_offset(),
+                              segment.end_offset(),
+                              Seals(segment.state()) ? 1u : 0u};
+    Renumber(&chain, now);
     auto at = std::find_if(
         row.segments.begin(), row.segments.end(),
         [&](const ChainSegment& s) { return s.epoch >= segment.epoch(); });
     if (at == row.segments.end() || at->epoch != segment.epoch()) {
       at = row.segments.insert(at, ChainSegment());
     }
-    *at = {segment.epoch(),
-           cluster->name,
-           kafka_topic,
-           segment.kafka_partition(),
-           segment.start_offset(),
-           segment.end_offset(),
-           Seals(segment.state()) ? 1u : 0u};
+    *at = now;
   }
   if (row.segments.empty()) return;
   std::set<std::string> keys;
@@ -156,6 +158,31 @@ void Agent::MergeChain(const v1::Subscription& subscription,
     chain.delivered.erase(chain.delivered.begin() + static_cast<long>(i) - 1);
   }
   Hop(&chain);
+}
+
+void Agent::Renumber(Chain* chain, const ChainSegment& now) {
+  for (ChainSegment& known : chain->row.segments) {
+    if (known.epoch >= now.epoch || known.sub_cluster != now.sub_cluster ||
+        known.kafka_topic != now.kafka_topic ||
+        known.kafka_partition != now.kafka_partition) {
+      continue;
+    }
+    const auto move = [from = known.epoch, &now](ChainPosition* position) {
+      if (position->epoch == from) position->epoch = now.epoch;
+    };
+    move(&chain->next);
+    for (ChainPosition& delivered : chain->delivered) move(&delivered);
+    for (ChainKey& key : chain->row.keys) {
+      move(&key.from);
+      move(&key.done);
+    }
+    chain->pending_at.clear();
+    for (auto& [ticket, pending] : chain->pending) {
+      move(&pending.at);
+      chain->pending_at.insert(pending.at);
+    }
+    known.epoch = now.epoch;
+  }
 }
 
 void Agent::AddKey(Chain* chain, const std::string& key, ChainPosition from,
@@ -353,10 +380,11 @@ bool Agent::Join(const v1::MembershipMarker& marker) {
     chain.row.topic = each.topic();
     chain.row.partition = each.partition();
     chain.row.kind = v1::TOPIC_KIND_MULTICAST;
-    if (SegmentAt(chain.row, each.epoch()) == nullptr) {
-      chain.row.segments.push_back({each.epoch(), each.sub_cluster(),
-                                    each.kafka_topic(), each.kafka_partition(),
-                                    0, 0, 0});
+    const ChainSegment now = {each.epoch(), each.sub_cluster(),
+                              each.kafka_topic(), each.kafka_partition()};
+    Renumber(&chain, now);
+    if (SegmentAt(chain.row, now.epoch) == nullptr) {
+      chain.row.segments.push_back(now);
     }
     AddKey(&chain, marker.vpc(), {each.epoch(), each.from_offset()}, version);
     Hop(&chain);

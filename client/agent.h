@@ -119,6 +119,8 @@ class Agent {
   void Settle(Chain* chain);
   void MergeChain(const v1::Subscription& subscription,
                   const v1::SubscriptionsResponse& response);
+  // A restore gave a segment that is known a higher epoch, in place.
+  static void Renumber(Chain* chain, const ChainSegment& now);
   void AddKey(Chain* chain, const std::string& key, ChainPosition from,
               uint64_t version);
   bool Join(const v1::MembershipMarker& marker);

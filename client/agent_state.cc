@@ -4,7 +4,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "client/view_snapshot.h"
+#include "common/new_file.h"
 #include "common/row_codec.h"
 
 namespace kafed::client {

@@ -331,9 +331,7 @@ absl::Status AgentSubscriber::WaitReady(milliseconds timeout) const {
                               absl::Milliseconds(timeout.count()))) {
     return absl::OkStatus();
   }
-  return absl::DeadlineExceededError(
-      "no node answered after " + std::to_string(timeout.count()) + " ms" +
-      (last_error_.ok() ? "" : "; last error: " + last_error_.ToString()));
+  return NoNodeAnswered(timeout, last_error_);
 }
 
 SubscriberStats AgentSubscriber::stats() const {

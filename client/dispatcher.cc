@@ -50,6 +50,7 @@ absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
                                  std::vector<Header> headers,
                                  DeliveryCallback done) {
   RETURN_IF_ERROR(CheckHeaders(headers));
+  RETURN_IF_ERROR(CheckSize(key, payload, headers));
   auto message = std::make_unique<Message>();
   message->payload = std::move(payload);
   message->headers = std::move(headers);
@@ -69,6 +70,21 @@ absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
     if (state->waits()) waiting_.insert(state);
   }
   return absl::OkStatus();
+}
+
+absl::Status Dispatcher::CheckSize(std::string_view key,
+                                   std::string_view payload,
+                                   const std::vector<Header>& headers) const {
+  size_t bytes = key.size() + payload.size();
+  for (const Header& header : headers) {
+    bytes += header.name.size() + header.value.size();
+  }
+  if (bytes <= options_.max_message_bytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "payload: the message has " + std::to_string(bytes) +
+      " bytes with its key and headers, at most " +
+      std::to_string(options_.max_message_bytes) +
+      " are allowed (max_message_bytes)");
 }
 
 absl::StatusOr<Dispatcher::Targets> Dispatcher::Accept(std::string_view key,

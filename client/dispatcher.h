@@ -103,6 +103,8 @@ class Dispatcher {
   using Finished = std::vector<std::pair<DeliveryCallback, DeliveryReport>>;
   using Targets = std::vector<federation::Target>;
 
+  absl::Status CheckSize(std::string_view key, std::string_view payload,
+                         const std::vector<Header>& headers) const;
   absl::StatusOr<Targets> Accept(std::string_view key, Message* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Targets> RouteOf(const Message& message)

@@ -276,7 +276,7 @@ absl::Status GroupSubscriber::CommitTicket(uint64_t ticket) {
                 owned_.at(at->second).pending.at(ticket) + 1, 0};
       consumer = consumers_.at(sub_cluster).get();
     }
-    const absl::Status status = consumer->Commit({commit}, true);
+    absl::Status status = consumer->Commit({commit}, true);
     absl::MutexLock lock(&mutex_);
     if (status.ok()) {
       const auto at = tickets_.find(ticket);
@@ -326,9 +326,7 @@ absl::Status GroupSubscriber::WaitReady(milliseconds timeout) const {
                               absl::Milliseconds(timeout.count()))) {
     return absl::OkStatus();
   }
-  return absl::DeadlineExceededError(
-      "no node answered after " + std::to_string(timeout.count()) + " ms" +
-      (last_error_.ok() ? "" : "; last error: " + last_error_.ToString()));
+  return NoNodeAnswered(timeout, last_error_);
 }
 
 SubscriberStats GroupSubscriber::stats() const {

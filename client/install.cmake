@@ -29,6 +29,8 @@ foreach(header backoff lease message mirror monitor node_connection options
   install(FILES ${header}.h DESTINATION ${KAFED_INCLUDE}/client
     COMPONENT kafed_client)
 endforeach()
+install(FILES rpc/grpc_connection.h DESTINATION ${KAFED_INCLUDE}/client/rpc
+  COMPONENT kafed_client)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/common/
   DESTINATION ${KAFED_INCLUDE}/common COMPONENT kafed_client
   FILES_MATCHING PATTERN "*.h")

@@ -57,7 +57,8 @@ absl::Status Mirror::LoadSnapshot() {
         "snapshot_path");
   }
   if (!options_.nodes.empty() && !options_.connector) {
-    return absl::InvalidArgumentError("connector: none given");
+    return absl::InvalidArgumentError(
+        "connector: none given; GrpcConnector() is the one for real nodes");
   }
   if (options_.snapshot_path.empty()) return absl::OkStatus();
   absl::StatusOr<LoadedView> loaded = LoadView(options_.snapshot_path);
@@ -201,7 +202,7 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
   first.set_client_time_ms(
       static_cast<uint64_t>(options_.clock->Wall().count()));
   absl::Status broken;
-  if (WriteLocked(stream.get(), std::move(first))) {
+  if (WriteLocked(stream.get(), first)) {
     {
       MonitorLock lock(&mutex_);
       stream_ = stream;
@@ -245,12 +246,13 @@ absl::Status Mirror::ReadStream(FollowStream* stream) {
       MonitorLock lock(&mutex_);
       ++grants_;
     }
-    if (!WriteLocked(stream, std::move(acknowledgement))) break;
+    if (!WriteLocked(stream, acknowledgement)) break;
   }
   return absl::OkStatus();
 }
 
-bool Mirror::WriteLocked(FollowStream* stream, v1::FollowRequest request) {
+bool Mirror::WriteLocked(FollowStream* stream,
+                         const v1::FollowRequest& request) {
   MonitorLock lock(&write_mutex_);
   return stream->Write(request);
 }

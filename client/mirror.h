@@ -1,6 +1,8 @@
 // Mirror: the route view of a metadata cluster, followed; look-ups are local.
 //
-//   ASSIGN_OR_RETURN(auto mirror, Mirror::Create({.nodes = {"kafed:7420"}}));
+//   MirrorOptions options{.nodes = {"kafed:7420"}};
+//   options.connector = GrpcConnector();  // client/rpc/grpc_connection.h
+//   ASSIGN_OR_RETURN(auto mirror, Mirror::Create(options));
 //   RETURN_IF_ERROR(mirror->WaitReady(std::chrono::seconds(5)));
 //   ASSIGN_OR_RETURN(auto targets, mirror->view()->Route("nca/host-17"));
 //
@@ -99,7 +101,7 @@ class Mirror {
   absl::Status ReadStream(FollowStream* stream);
   absl::Status OpenSession(NodeConnection* connection);
   void CloseSession();
-  bool WriteLocked(FollowStream* stream, v1::FollowRequest request);
+  bool WriteLocked(FollowStream* stream, const v1::FollowRequest& request);
   v1::FollowRequest LeaseRequest();
   void Notify();
   void Pulse();

@@ -45,4 +45,12 @@ class NodeAsker {
   v1::Position position_;
 };
 
+// What a caller is told who waited `timeout` for the first answer.
+inline absl::Status NoNodeAnswered(milliseconds timeout,
+                                   const absl::Status& last_error) {
+  return absl::DeadlineExceededError(
+      "no node answered after " + std::to_string(timeout.count()) + " ms" +
+      (last_error.ok() ? "" : "; last error: " + last_error.ToString()));
+}
+
 }  // namespace kafed::client

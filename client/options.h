@@ -44,6 +44,9 @@ struct ProducerOptions {
   // Bound of a message's life from Produce to its report; lowered to what the
   // node allows (half of the fence window).
   milliseconds message_timeout{30'000};
+  // Bytes of payload, key and headers of one message at most; brokers take
+  // about 1 MiB unless they are configured otherwise.
+  size_t max_message_bytes = 1'000'000;
   // Bytes of payload, key and bookkeeping that may wait for delivery.
   size_t buffer_bytes = size_t{256} << 20;
   size_t sub_cluster_buffer_bytes = size_t{64} << 20;

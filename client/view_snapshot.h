@@ -1,6 +1,5 @@
 // Route views in files: the snapshot container with kind "route view", the
-// same bytes as a node's Admin.SaveSnapshot(route_view). Files are written
-// beside their place and renamed, so that a reader finds all or nothing.
+// same bytes as a node's Admin.SaveSnapshot(route_view).
 #pragma once
 
 #include <string>
@@ -21,8 +20,5 @@ absl::Status SaveView(const PublishedView& view, const v1::ViewFilter& filter,
 
 // NotFound if there is no such file; else the container's errors.
 absl::StatusOr<LoadedView> LoadView(const std::string& path);
-
-// Replaces the file at `path` by `bytes`, durably and at once.
-absl::Status ReplaceFile(const std::string& path, std::string_view bytes);
 
 }  // namespace kafed::client

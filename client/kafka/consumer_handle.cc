@@ -12,6 +12,10 @@ namespace {
 
 constexpr int kPollMs = 50;
 constexpr int kAskMs = 5'000;
+// Not cooperative-sticky: librdkafka before 2.3 aborts the process when such a
+// consumer is closed between joining its group and its first assignment
+// (docs/decisions/0010-round-robin-in-groups.md).
+constexpr char kStrategy[] = "roundrobin";
 
 struct DestroyList {
   void operator()(rd_kafka_topic_partition_list_t* list) const {
@@ -102,7 +106,7 @@ absl::Status ConsumerHandle::Start() {
                 {"enable.auto.offset.store", "false"},
                 {"auto.offset.reset", "error"},
                 {"allow.auto.create.topics", "false"},
-                {"partition.assignment.strategy", "cooperative-sticky"},
+                {"partition.assignment.strategy", kStrategy},
                 {"fetch.wait.max.ms", "100"},
                 {"fetch.error.backoff.ms", "200"},
                 {"queued.max.messages.kbytes", "16384"}}));
@@ -330,9 +334,12 @@ void ConsumerHandle::Rebalance(rd_kafka_resp_err_t error,
                      static_cast<uint32_t>(partitions->elems[i].partition),
                      assigned);
   }
-  TakeError(assigned ? rd_kafka_incremental_assign(kafka_, partitions)
-                     : rd_kafka_incremental_unassign(kafka_, partitions),
-            "rebalance");
+  const rd_kafka_resp_err_t failed =
+      rd_kafka_assign(kafka_, assigned ? partitions : nullptr);
+  if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    LogWarning("Kafka consumer",
+               {{"at", "rebalance"}, {"error", rd_kafka_err2str(failed)}});
+  }
 }
 
 }  // namespace kafed::client

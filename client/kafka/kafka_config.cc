@@ -1,25 +1,11 @@
 #include "client/kafka/kafka_config.h"
 
-#include <fstream>
-#include <string_view>
-
 #include "common/log.h"
+#include "common/security_file.h"
 #include "common/status_macros.h"
 
 namespace kafed::client {
 namespace {
-
-std::string Trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return std::string(
-      text.substr(first, text.find_last_not_of(" \t\r") - first + 1));
-}
-
-bool IsCredential(const std::string& key) {
-  return key == "security.protocol" || key.starts_with("sasl.") ||
-         key.starts_with("ssl.");
-}
 
 void LogLine(const rd_kafka_t* kafka, int level, const char* facility,
              const char* text) {
@@ -44,49 +30,11 @@ absl::Status Set(rd_kafka_conf_t* conf, const std::string& key,
 
 }  // namespace
 
-absl::StatusOr<Settings> LoadCredentials(const std::string& secrets_dir,
-                                         const std::string& ref) {
-  Settings settings;
-  if (ref.empty()) return settings;
-  if (ref.find('/') != std::string::npos || ref.front() == '.') {
-    return absl::InvalidArgumentError("security_ref: '" + ref +
-                                      "' is not a plain file name");
-  }
-  if (secrets_dir.empty()) {
-    return absl::FailedPreconditionError(
-        "secrets_dir: is not set, but a sub-cluster needs the credentials '" +
-        ref + "'");
-  }
-  std::ifstream file(secrets_dir + "/" + ref);
-  if (!file) {
-    return absl::NotFoundError("security_ref: there is no file '" + ref +
-                               "' in the secrets folder");
-  }
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    const std::string text = Trim(line);
-    if (text.empty() || text.front() == '#') continue;
-    const size_t equals = text.find('=');
-    const std::string key = Trim(text.substr(0, equals));
-    if (equals == std::string::npos || !IsCredential(key)) {
-      return absl::InvalidArgumentError(
-          ref + ":" + std::to_string(number) +
-          ": expected `key = value` with security.protocol, sasl.* or ssl.*");
-    }
-    settings.emplace_back(key, Trim(text.substr(equals + 1)));
-  }
-  if (file.bad()) {
-    return absl::InvalidArgumentError("security_ref: '" + ref +
-                                      "' can't be read; expected a file");
-  }
-  return settings;
-}
-
 absl::StatusOr<ConfPointer> MakeConf(const v1::SubClusterRow& sub_cluster,
                                      const std::string& secrets_dir,
                                      const Settings& settings) {
-  ASSIGN_OR_RETURN(const Settings credentials,
-                   LoadCredentials(secrets_dir, sub_cluster.security_ref()));
+  ASSIGN_OR_RETURN(const auto credentials,
+                   ReadSecurityFile(secrets_dir, sub_cluster.security_ref()));
   ConfPointer conf(rd_kafka_conf_new());
   const Settings base = {
       {"bootstrap.servers", sub_cluster.bootstrap_servers()},

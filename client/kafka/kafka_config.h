@@ -1,9 +1,7 @@
 // Settings of Kafka clients: what kafed sets, and credentials from a file.
 //
-// Credentials are never in the log of the metadata cluster: a sub-cluster names
-// a file in the client's secrets folder, with lines `key = value` of
-// security.protocol, sasl.* and ssl.*; '#' begins a comment. Errors name lines
-// and keys, never values.
+// Credentials come by reference: common/security_file.h. Errors name keys,
+// never their values.
 #pragma once
 
 #include <librdkafka/rdkafka.h>
@@ -24,10 +22,6 @@ struct DestroyConf {
   void operator()(rd_kafka_conf_t* conf) const { rd_kafka_conf_destroy(conf); }
 };
 using ConfPointer = std::unique_ptr<rd_kafka_conf_t, DestroyConf>;
-
-// Empty settings for an empty `ref`; NotFound, InvalidArgument otherwise.
-absl::StatusOr<Settings> LoadCredentials(const std::string& secrets_dir,
-                                         const std::string& ref);
 
 // Bootstrap servers, reconnects and logging through kafed's log, then the
 // credentials, then `settings`.

@@ -14,6 +14,7 @@ absl::StatusOr<std::shared_ptr<Outlet>> MakeKafkaOutlet(
   handle.secrets_dir = options.secrets_dir;
   handle.message_timeout = message_timeout;
   handle.linger = options.linger;
+  handle.max_message_bytes = options.max_message_bytes;
   handle.buffer_bytes = 2 * options.sub_cluster_buffer_bytes;
   return ProducerHandle::Create(std::move(handle), std::move(sink));
 }

@@ -12,6 +12,8 @@ namespace kafed::client {
 namespace {
 
 constexpr int kPollMs = 100;
+// What Kafka's framing adds to a message at most.
+constexpr size_t kFramingBytes = 4'096;
 constexpr absl::Duration kRebuildPause = absl::Seconds(1);
 
 OutletReport ReportOf(const rd_kafka_message_t& message) {
@@ -83,6 +85,8 @@ absl::StatusOr<rd_kafka_t*> ProducerHandle::MakeKafka() const {
                 {"message.timeout.ms",
                  std::to_string(options_.message_timeout.count())},
                 {"queue.buffering.max.messages", "10000000"},
+                {"message.max.bytes",
+                 std::to_string(options_.max_message_bytes + kFramingBytes)},
                 {"queue.buffering.max.kbytes", std::to_string(kbytes)}}));
   rd_kafka_conf_set_events(conf.get(),
                            RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
@@ -133,7 +137,20 @@ absl::Status ProducerHandle::Send(const OutgoingMessage& message) {
   if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
     return absl::ResourceExhaustedError("librdkafka's queue is full");
   }
-  return KafkaError(error, "Kafka");
+  const absl::Status status = KafkaError(error, "Kafka");
+  if (!absl::IsInvalidArgument(status)) return status;
+  // Trying again would not help, and must not hold up what comes after it.
+  failed_.push_back({message.token, Outcome::kFailed, -1, status, false});
+  return absl::OkStatus();
+}
+
+void ProducerHandle::ReportFailed() {
+  std::vector<OutletReport> failed;
+  {
+    absl::MutexLock lock(&mutex_);
+    failed.swap(failed_);
+  }
+  if (!failed.empty()) sink_(failed);
 }
 
 void ProducerHandle::Loop() {
@@ -147,6 +164,7 @@ void ProducerHandle::Loop() {
       dead = dead_;
       stopping = stopping_;
     }
+    ReportFailed();
     if (stopping) {
       if (kafka != nullptr) {
         Drain(kafka);

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
@@ -28,6 +29,7 @@ struct ProducerHandleOptions {
   std::string secrets_dir;
   milliseconds message_timeout{30'000};
   milliseconds linger{5};
+  size_t max_message_bytes = 1'000'000;
   size_t buffer_bytes = size_t{64} << 20;
 };
 
@@ -47,6 +49,7 @@ class ProducerHandle final : public Outlet {
   void Loop();
   void Poll(rd_kafka_t* kafka, int timeout_ms);
   void TakeReports(rd_kafka_event_t* event);
+  void ReportFailed();
   void Drain(rd_kafka_t* kafka);
   void Destroy(rd_kafka_t* kafka);
   void Rebuild();
@@ -60,6 +63,8 @@ class ProducerHandle final : public Outlet {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<uint32_t, rd_kafka_topic_t*> topics_
       ABSL_GUARDED_BY(mutex_);
+  // What librdkafka would not take, to be reported from the thread.
+  std::vector<OutletReport> failed_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

@@ -184,6 +184,36 @@ TEST_F(AgentTest, HopsToTheNextSegmentAtTheMovedMarker) {
   EXPECT_FALSE(agent_.NeedsNode());
 }
 
+TEST_F(AgentTest, GoesOnInPlaceWhenARestoreRaisesTheEpoch) {
+  EXPECT_EQ(Deliver(DataAt(0, "h1", 1)), "1");
+  EXPECT_EQ(Deliver(DataAt(1, "h1", 2)), "2");
+  v1::SubscriptionsResponse restored = OwnChain();
+  restored.mutable_subscriptions(0)->mutable_chain(0)->set_epoch(2ull << 32);
+  agent_.Merge(restored);
+  EXPECT_EQ(OffsetOf("nca.g1.0"), 2u);
+  EXPECT_FALSE(agent_.NeedsNode());
+  EXPECT_EQ(Deliver(DataAt(2, "h1", 3)), "3");
+  EXPECT_EQ(agent_.Known().at(0).epoch(), 2ull << 32);
+  EXPECT_THAT(agent_.State().chains.at(0).segments, SizeIs(1));
+}
+
+TEST_F(AgentTest, AJoinAfterARestoreGoesOnInPlaceToo) {
+  Deliver(MarkerAt(0, MessageKind::kSubscribe, "v1", 1, 5));
+  EXPECT_EQ(Deliver(DataAt(5, "v1", 1, "vpc.g1.0")), "1");
+  const uint64_t ticket = last_.ticket;
+  // Another VPC that shares the partition, told with the raised epoch.
+  Record marker = MarkerAt(1, MessageKind::kSubscribe, "v2", 2ull << 32, 6);
+  v1::MembershipMarker parsed;
+  ASSERT_TRUE(parsed.ParseFromString(marker.payload));
+  parsed.mutable_chains(0)->set_epoch(2ull << 32);
+  marker.payload = parsed.SerializeAsString();
+  Deliver(marker);
+  EXPECT_EQ(Deliver(DataAt(6, "v1", 2, "vpc.g1.0")), "2");
+  EXPECT_EQ(Deliver(DataAt(7, "v2", 3, "vpc.g1.0")), "3");
+  EXPECT_TRUE(agent_.Commit(ticket));
+  EXPECT_TRUE(agent_.CommitAll());
+}
+
 TEST_F(AgentTest, RemembersOnlyWhatWasCommitted) {
   EXPECT_EQ(Deliver(DataAt(0, "h1", 1)), "1");
   const uint64_t first = last_.ticket;

@@ -96,6 +96,7 @@ class DispatcherTest : public ::testing::Test {
   DispatcherTest() {
     options_.mirror.clock = &clock_;
     options_.breaker_failures = 2;
+    options_.max_message_bytes = size_t{1} << 30;  // buffers are looked at
     lease_ = {clock_.Steady() + milliseconds(60'000),
               clock_.Steady() + milliseconds(60'000)};
   }

@@ -90,6 +90,32 @@ TEST_F(ProducerTest, WritesKeyHeaderAndUserHeadersToTheNamedPartition) {
   EXPECT_EQ(messages[0].header.sequence, 1u);
 }
 
+TEST_F(ProducerTest, AMessageThatIsTooLargeFailsAloneAndAtOnce) {
+  Start();
+  ASSERT_TRUE(Send("nca/h1", "1").ok());
+  const absl::Status refused = Send("nca/h1", std::string(1'100'000, 'x'));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(refused.ToString(), testing::HasSubstr("at most 1000000"));
+  // Right by our count, too large by Kafka's: its report says so.
+  std::vector<Header> headers(5'000, {"n", "v"});
+  ASSERT_TRUE(producer_
+                  ->Produce("nca/h1", std::string(985'000, 'x'), headers,
+                            [this](const DeliveryReport& report) {
+                              absl::MutexLock lock(&mutex_);
+                              reports_.push_back(report);
+                            })
+                  .ok());
+  ASSERT_TRUE(Send("nca/h1", "2").ok());
+  ASSERT_TRUE(producer_->Flush(kPatience).ok());
+  EXPECT_THAT(Payloads("a", 0, 2), ElementsAre("1", "2"));
+  ASSERT_THAT(reports_, SizeIs(3));
+  EXPECT_EQ(std::count_if(reports_.begin(), reports_.end(),
+                          [](const DeliveryReport& report) {
+                            return absl::IsInvalidArgument(report.status);
+                          }),
+            1);
+}
+
 TEST_F(ProducerTest, KeepsTheOrderOfAKeyUnderFourThreads) {
   Start();
   constexpr int kEach = 2'000;

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "kafed/v1/markers.pb.h"
 #include "tests/support/embedded_kafka_process.h"
 #include "tests/unit/client/fake_node.h"
@@ -120,6 +121,19 @@ class SubscriberTest : public ::testing::Test {
     holder->store(subscriber->get());
     EXPECT_TRUE((*subscriber)->WaitReady(milliseconds(60'000)).ok());
     return *std::move(subscriber);
+  }
+  // Group mode over four resources.
+  void BecomeAWorker() {
+    v1::SubscriptionsResponse all = Basics();
+    for (uint32_t i = 0; i < 4; ++i) {
+      Chain("elb", v1::TOPIC_KIND_RESOURCE, 2, i, i, "lb-" + std::to_string(i),
+            &all);
+    }
+    node_->SetSubscriptions("elb", all);
+    options_.host.clear();
+    options_.resource_topic = "elb";
+    options_.group = "workers";
+    options_.session_timeout = milliseconds(5'000);
   }
   std::string Marker(const std::string& vpc, uint64_t version, bool join,
                      uint64_t from) {
@@ -239,16 +253,7 @@ TEST_F(SubscriberTest, ReportsAGapAndGoesOnAtTheLowWatermark) {
 }
 
 TEST_F(SubscriberTest, EachMessageOfAGroupIsCommittedByOneWorker) {
-  v1::SubscriptionsResponse all = Basics();
-  for (uint32_t i = 0; i < 4; ++i) {
-    Chain("elb", v1::TOPIC_KIND_RESOURCE, 2, i, i, "lb-" + std::to_string(i),
-          &all);
-  }
-  node_->SetSubscriptions("elb", all);
-  options_.host.clear();
-  options_.resource_topic = "elb";
-  options_.group = "workers";
-  options_.session_timeout = milliseconds(5'000);
+  BecomeAWorker();
   std::vector<std::string> expected;
   uint64_t sequence = 0;
   const auto write = [&](const std::string& round) {
@@ -271,6 +276,20 @@ TEST_F(SubscriberTest, EachMessageOfAGroupIsCommittedByOneWorker) {
   write("3");
   ASSERT_TRUE(inbox.Wait(12));
   EXPECT_THAT(inbox.all(), UnorderedElementsAreArray(expected));
+}
+
+TEST_F(SubscriberTest, AWorkerThatStopsAtOnceEndsCleanly) {
+  BecomeAWorker();
+  Inbox inbox;
+  auto first = Start(&inbox);
+  for (int i = 0; i < 12; ++i) {
+    auto second = Start(&inbox);
+    // Not a wait for anything: each ends at another moment of its first
+    // rebalance.
+    absl::SleepFor(absl::Milliseconds(50 * i));
+  }
+  Write("elb.g1.0", 3, "lb-3", "still served", 1);
+  ASSERT_TRUE(inbox.Wait(1));
 }
 
 TEST_F(SubscriberTest, NamesTheOptionThatIsWrong) {
