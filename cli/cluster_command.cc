@@ -50,7 +50,7 @@ void AddAdd(Command cluster) {
              Into(spec->mutable_kafka_cluster_id()));
   AddProfileOptions(&add, [spec] { return spec->mutable_profile(); });
   add.Option("--weight", "N", "Share of new keys relative to others (100)",
-             Number32([spec](uint32_t n) { spec->set_weight(n); }));
+             Number32From(1, [spec](uint32_t n) { spec->set_weight(n); }));
   add.Option("--connection-budget", "N",
              "Client connections it should take (not limited)",
              Number32([spec](uint32_t n) { spec->set_connection_budget(n); }));
@@ -80,7 +80,7 @@ void AddUpdate(Command cluster) {
                 });
   AddProfileOptions(&update, [r] { return r->mutable_profile(); });
   update.Option("--weight", "N", "Share of new keys relative to others",
-                Number32([r](uint32_t n) { r->set_weight(n); }));
+                Number32From(1, [r](uint32_t n) { r->set_weight(n); }));
   update.Option("--connection-budget", "N",
                 "Client connections it should take; 0: not limited",
                 Number32([r](uint32_t n) { r->set_connection_budget(n); }));

@@ -66,16 +66,24 @@ Setter Into(google::protobuf::RepeatedPtrField<std::string>* list) {
 }
 
 Setter Number32(std::function<void(uint32_t)> set) {
-  return [set = std::move(set)](const std::string& value) -> absl::Status {
-    const auto number = ParseNumber(value, UINT32_MAX);
+  return Number32From(0, std::move(set));
+}
+
+Setter Number64(std::function<void(uint64_t)> set) {
+  return Number64From(0, std::move(set));
+}
+
+Setter Number32From(uint32_t low, std::function<void(uint32_t)> set) {
+  return [low, set = std::move(set)](const std::string& value) -> absl::Status {
+    const auto number = ParseNumber(value, UINT32_MAX, low);
     if (number.ok()) set(static_cast<uint32_t>(*number));
     return number.status();
   };
 }
 
-Setter Number64(std::function<void(uint64_t)> set) {
-  return [set = std::move(set)](const std::string& value) -> absl::Status {
-    const auto number = ParseNumber(value, UINT64_MAX);
+Setter Number64From(uint64_t low, std::function<void(uint64_t)> set) {
+  return [low, set = std::move(set)](const std::string& value) -> absl::Status {
+    const auto number = ParseNumber(value, UINT64_MAX, low);
     if (number.ok()) set(*number);
     return number.status();
   };
@@ -232,6 +240,12 @@ Command CommandTree::root() { return {this, &state_->app}; }
 int CommandTree::Run(std::vector<std::string> arguments,
                      const Streams& streams) {
   CLI::App* app = &state_->app;
+  for (const std::string& argument : arguments) {
+    if (FindBadUtf8(argument) == std::string_view::npos) continue;
+    *streams.error << "kafedctl: argument " << Shortened(argument)
+                   << " is not UTF-8\n";
+    return kExitUsage;
+  }
   std::reverse(arguments.begin(), arguments.end());
   const auto deepest = [app] {
     const CLI::App* at = app;
@@ -249,8 +263,12 @@ int CommandTree::Run(std::vector<std::string> arguments,
         !deepest()
              ->get_subcommands([](const CLI::App*) { return true; })
              .empty();
+    const bool like_option = !unknown.empty() && unknown.front()[0] == '-';
     const std::string message =
-        no_command && !unknown.empty()
+        !no_command && like_option
+            ? "'" + unknown.front() + "' is no option of " + PathOf(deepest()) +
+                  "; names do not begin with '-'"
+        : no_command && !unknown.empty()
             ? "'" + unknown.front() + "' is no command of " + PathOf(deepest())
         : no_command && dynamic_cast<const CLI::RequiredError*>(&error)
             ? "a command is missing"

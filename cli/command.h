@@ -33,7 +33,10 @@ Setter Into(std::vector<std::string>* list);
 // Also takes several separated by commas.
 Setter Into(google::protobuf::RepeatedPtrField<std::string>* list);
 Setter Number32(std::function<void(uint32_t)> set);
+// From `low` on.
+Setter Number32From(uint32_t low, std::function<void(uint32_t)> set);
 Setter Number64(std::function<void(uint64_t)> set);
+Setter Number64From(uint64_t low, std::function<void(uint64_t)> set);
 Setter Duration(std::function<void(milliseconds)> set);
 // One of these words, by its index.
 Setter Choice(std::vector<std::string> words, std::function<void(size_t)> set);

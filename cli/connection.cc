@@ -15,8 +15,11 @@ namespace kafed::cli {
 namespace {
 
 constexpr int kMaxMessageBytes = 256 << 20;
-// A server of the list that does not answer must not eat the whole timeout.
+// A server of the list that does not answer must not eat the whole timeout;
+// when all were tried, they are asked in turn, this long each.
 constexpr milliseconds kConnectTime{3'000};
+constexpr milliseconds kTurn{200};
+constexpr milliseconds kShortest{1};
 
 std::chrono::system_clock::time_point After(milliseconds time) {
   return std::chrono::system_clock::now() + time;
@@ -26,6 +29,15 @@ absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                       status.error_message());
+}
+
+// Says which server could not be asked. What a node itself refuses begins with
+// the field, and stays as it is.
+absl::Status Named(const absl::Status& status, const std::string& address) {
+  const bool of_the_way = absl::IsUnavailable(status) ||
+                          absl::IsUnimplemented(status) ||
+                          absl::IsCancelled(status);
+  return of_the_way ? Annotate(status, address) : status;
 }
 
 grpc::ByteBuffer Serialize(const Message& message) {
@@ -62,9 +74,9 @@ void Drain(grpc::CompletionQueue* queue) {
 
 class GenericStream final : public CallStream {
  public:
-  GenericStream(grpc::GenericStub* stub, const std::string& method,
-                milliseconds step)
-      : step_(step) {
+  GenericStream(grpc::GenericStub* stub, const std::string& address,
+                const std::string& method, milliseconds step)
+      : address_(address), step_(step) {
     call_ = stub->PrepareCall(&context_, method, &queue_);
     call_->StartCall(this);
     Await();
@@ -95,7 +107,7 @@ class GenericStream final : public CallStream {
     grpc::Status status;
     call_->Finish(&status, this);
     Await();
-    if (!late_) return FromGrpc(status);
+    if (!late_) return Named(FromGrpc(status), address_);
     return absl::DeadlineExceededError("no progress within " +
                                        FormatDuration(step_));
   }
@@ -113,6 +125,7 @@ class GenericStream final : public CallStream {
     return Next(&queue_) && !late_;
   }
 
+  const std::string address_;
   const milliseconds step_;  // 0: not limited
   bool late_ = false;
   bool finished_ = false;
@@ -128,26 +141,26 @@ struct Connection::Node {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     channel = grpc::CreateCustomChannel(
         address, grpc::InsecureChannelCredentials(), arguments);
     stub = std::make_unique<grpc::GenericStub>(channel);
   }
 
-  // False: refused, or no answer within `time`.
-  bool Connect(milliseconds time) const {
+  // kSilent: somebody is there, but nothing came within `time`.
+  enum class Reached { kYes, kRefused, kSilent };
+  Reached Connect(milliseconds time) const {
     const auto end = After(time);
     auto state = channel->GetState(true);
     while (state != GRPC_CHANNEL_READY) {
       if (state == GRPC_CHANNEL_TRANSIENT_FAILURE ||
-          state == GRPC_CHANNEL_SHUTDOWN ||
-          !channel->WaitForStateChange(state, end)) {
-        return false;
+          state == GRPC_CHANNEL_SHUTDOWN) {
+        return Reached::kRefused;
       }
+      if (!channel->WaitForStateChange(state, end)) return Reached::kSilent;
       state = channel->GetState(true);
     }
-    return true;
+    return Reached::kYes;
   }
 
   absl::Status Call(const std::string& method, const Message& request,
@@ -163,7 +176,7 @@ struct Connection::Node {
     call->Finish(&answer, &status, nullptr);
     Next(&queue);
     Drain(&queue);
-    RETURN_IF_ERROR(FromGrpc(status));
+    RETURN_IF_ERROR(Named(FromGrpc(status), address));
     if (Parse(answer, response)) return absl::OkStatus();
     return absl::InternalError("the answer of " + address + " to " + method +
                                " is not readable; is its version another?");
@@ -197,13 +210,25 @@ Connection::Connection(std::vector<std::string> servers, RetryPolicy policy)
 Connection::~Connection() = default;
 
 absl::StatusOr<Connection::Node*> Connection::Reach(milliseconds left) {
+  const auto end = std::chrono::steady_clock::now() + left;
   std::vector<std::string> tried;
-  for (const auto& node : nodes_) {
-    if (node->Connect(std::min(left, kConnectTime))) return node.get();
-    tried.push_back(node->address);
+  bool silent = true;
+  for (milliseconds time = kConnectTime; silent; time = kTurn) {
+    silent = false;
+    for (const auto& node : nodes_) {
+      const auto rest = std::chrono::duration_cast<milliseconds>(
+          end - std::chrono::steady_clock::now());
+      const auto reached = node->Connect(std::clamp(rest, kShortest, time));
+      if (reached == Node::Reached::kYes) return node.get();
+      silent = silent || reached == Node::Reached::kSilent;
+      if (tried.size() < nodes_.size()) tried.push_back(node->address);
+    }
+    if (std::chrono::steady_clock::now() >= end) break;
   }
+  // Silent to the end: the time is over, and trying again would not help.
   return absl::UnavailableError(
       "no node answers at " + Join(tried, ", ") +
+      (silent ? " within " + FormatDuration(policy_.timeout) : "") +
       "; is kafed running there? --server or KAFED_SERVER name others");
 }
 
@@ -225,7 +250,7 @@ absl::StatusOr<std::unique_ptr<CallStream>> Connection::Open(
     const Message& prototype, StepTime step) {
   ASSIGN_OR_RETURN(const Node* node, Reach(policy_.timeout));
   return std::unique_ptr<CallStream>(std::make_unique<GenericStream>(
-      node->stub.get(), MethodOf(prototype),
+      node->stub.get(), node->address, MethodOf(prototype),
       step == StepTime::kTimeout ? policy_.timeout : milliseconds(0)));
 }
 

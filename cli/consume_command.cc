@@ -159,7 +159,7 @@ void AddConsumeCommand(Command root) {
                    return absl::OkStatus();
                  });
   consume.Option("-c,--count", "N", "Exit after so many messages",
-                 Number64([a](uint64_t n) { a->count = n; }));
+                 Number64From(1, [a](uint64_t n) { a->count = n; }));
   consume.Flag("-e,--exit-at-end", "Exit when all there is was read",
                &a->exit_at_end);
   consume.Option(

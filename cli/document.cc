@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <sstream>
@@ -76,7 +77,8 @@ class YamlWriter final : public DocumentWriter {
     Emitter() << YAML::Key << std::string(name) << YAML::Value;
   }
   void Text(std::string_view text) override {
-    // Quoted where another reader would take it for a number or a boolean.
+    // Quoted where another reader would take it for a number, a time or a
+    // boolean.
     if (LooksLikeLiteral(text)) Emitter() << YAML::DoubleQuoted;
     Emitter() << std::string(text);
   }
@@ -91,7 +93,7 @@ class YamlWriter final : public DocumentWriter {
 
  private:
   static bool LooksLikeLiteral(std::string_view text) {
-    if (text.find_first_not_of("0123456789+-.:eExXabcdefABCDEF_") ==
+    if (text.find_first_not_of("0123456789+-.:eExXabcdefABCDEF_TZtz ") ==
         std::string_view::npos) {
       return true;
     }
@@ -137,6 +139,7 @@ std::string Hex(std::string_view bytes) {
 }
 
 std::string NumberText(double number) {
+  if (!std::isfinite(number)) return "null";  // JSON has no word for it
   std::ostringstream text;
   text.precision(15);
   text << number;

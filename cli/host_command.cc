@@ -20,34 +20,35 @@ struct ImportArguments {
 
 void AddImport(Command host) {
   auto arguments = std::make_shared<ImportArguments>();
-  Command import = host.Verb(
+  // Not called `import`: clang-format takes that for a module.
+  Command verb = host.Verb(
       "import", "Add the hosts of a file: all of them, or none if one is bad");
-  import.Positional("FILE", "The file; - reads stdin", Into(&arguments->path));
-  import.Option("--region", "REGION", "Region of hosts that name none",
-                Into(&arguments->file.region));
-  import.Option("--zone", "ZONE", "Zone of hosts that name none",
-                Into(&arguments->file.zone));
-  import.Option("--format", "FORMAT",
-                "auto, alcor (both JSON formats), csv (header "
-                "id,region,zone[,label...]) or jsonl (auto)",
-                Choice({"auto", "alcor", "csv", "jsonl"},
-                       [a = arguments.get()](size_t i) {
-                         a->file.format = static_cast<HostFormat>(i);
-}));
-import.Changes();
-  import.Runs([arguments](Invocation* run) -> absl::Status {
+  verb.Positional("FILE", "The file; - reads stdin", Into(&arguments->path));
+  verb.Option("--region", "REGION", "Region of hosts that name none",
+              Into(&arguments->file.region));
+  verb.Option("--zone", "ZONE", "Zone of hosts that name none",
+              Into(&arguments->file.zone));
+  verb.Option("--format", "FORMAT",
+              "auto, alcor (both JSON formats), csv (header "
+              "id,region,zone[,label...]) or jsonl (auto)",
+              Choice({"auto", "alcor", "csv", "jsonl"},
+                     [a = arguments.get()](size_t i) {
+                       a->file.format = static_cast<HostFormat>(i);
+                     }));
+  verb.Changes();
+  verb.Runs([arguments](Invocation* run) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string text,
                      ReadInput(arguments->path, run->streams().in));
-  const auto hosts = ParseHostFile(text, arguments->file);
-  if (!hosts.ok()) {
-    const std::string name = arguments->path == "-" ? "stdin" : arguments->path;
-    return absl::InvalidArgumentError(name + " (nothing was sent):\n" +
-                                      std::string(hosts.status().message()));
-  }
-  return ImportHosts(*hosts, run);
-  }  // namespace
-);
-}  // namespace kafed::cli
+    const auto hosts = ParseHostFile(text, arguments->file);
+    if (!hosts.ok()) {
+      const std::string name =
+          arguments->path == "-" ? "stdin" : arguments->path;
+      return absl::InvalidArgumentError(name + " (nothing was sent):\n" +
+                                        std::string(hosts.status().message()));
+    }
+    return ImportHosts(*hosts, run);
+  });
+}
 
 void AddAdd(Command host) {
   auto spec = std::make_shared<v1::HostSpec>();

@@ -28,8 +28,8 @@ class HostList {
     if (host.region().empty()) return NoteNoRegion(mark, host.id());
     const auto [former, added] = lines_.try_emplace(host.id(), mark.line);
     if (!added) {
-      return Note(ErrorAt(mark, "id: '" + host.id() +
-                                    "' was already given in line " +
+      return Note(ErrorAt(mark, "id: " + Shortened(host.id()) +
+                                    " was already given in line " +
                                     std::to_string(former->second)));
     }
     hosts_.push_back(std::move(host));
@@ -38,8 +38,8 @@ class HostList {
   // Once: a file that forgot the region forgot it everywhere.
   void NoteNoRegion(Mark mark, const std::string& id) {
     if (std::exchange(region_missing_, true)) return;
-    Note(ErrorAt(mark, "region: host '" + id +
-                           "' has none; give it in the file or with --region "
+    Note(ErrorAt(mark, "region: host " + Shortened(id) +
+                           " has none; give it in the file or with --region "
                            "(others without one are not listed)"));
   }
 
@@ -77,12 +77,12 @@ absl::Status ReadMember(std::string_view id_name, const std::string& name,
                         JsonReader* reader, v1::HostSpec* host) {
   if (name == id_name) {
     ASSIGN_OR_RETURN(*host->mutable_id(),
-                     reader->ReadString("a string for '" + name + "'"));
+                     reader->ReadString("a string for " + Shortened(name)));
     return absl::OkStatus();
   }
   if (name == "region" || name == "zone") {
     ASSIGN_OR_RETURN(std::string value,
-                     reader->ReadString("a string for '" + name + "'"));
+                     reader->ReadString("a string for " + Shortened(name)));
     *(name == "zone" ? host->mutable_zone() : host->mutable_region()) =
         std::move(value);
     return absl::OkStatus();
@@ -134,8 +134,9 @@ absl::Status ParseJsonLine(std::string_view line, size_t number,
   RETURN_IF_ERROR(reader.ReadObject([&](const std::string& name) {
     if (name != "labels") return ReadMember("id", name, &reader, host);
     return reader.ReadObject([&](const std::string& label) -> absl::Status {
-      ASSIGN_OR_RETURN(const std::string value,
-                       reader.ReadScalar("a string for label '" + label + "'"));
+      ASSIGN_OR_RETURN(
+          const std::string value,
+          reader.ReadScalar("a string for label " + Shortened(label)));
       AddLabel(label, value, host);
       return absl::OkStatus();
     });
@@ -261,8 +262,8 @@ class CsvReader {
 absl::Status CheckHeader(const CsvReader::Record& header) {
   const CsvReader::Field& first = header.front();
   if (first.text != "id" && first.text != "host") {
-    return ErrorAt(first.mark, "the first column is '" + first.text +
-                                   "'; expected a header "
+    return ErrorAt(first.mark, "the first column is " + Shortened(first.text) +
+                                   "; expected a header "
                                    "id,region,zone[,label...] whose first "
                                    "column is 'id' or 'host'");
   }
@@ -273,7 +274,7 @@ absl::Status CheckHeader(const CsvReader::Record& header) {
     for (size_t j = 0; j < i; ++j) {
       if (header[i].text == header[j].text) {
         return ErrorAt(header[i].mark,
-                       "two columns are called '" + header[i].text + "'");
+                       "two columns are called " + Shortened(header[i].text));
       }
     }
   }

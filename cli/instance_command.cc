@@ -80,6 +80,10 @@ void AddReport(Command instance) {
       [r](const std::string& text) -> absl::Status {
         ASSIGN_OR_RETURN(const auto pair, ParsePair(text));
         ASSIGN_OR_RETURN(const double used, ParseDecimal(pair.second));
+        if (used < 0) {
+          return absl::InvalidArgumentError("'" + text +
+                                            "' is below 0; expected 0 or more");
+        }
         v1::Quota* load = r->add_load();
         load->set_service(pair.first);
         load->set_used(used);

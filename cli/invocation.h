@@ -38,6 +38,7 @@ struct Streams {
   std::ostream* error = nullptr;
   bool asks = false;      // a person sits at `in` and `error`
   bool progress = false;  // a person looks at `error`
+  int in_file = -1;       // file descriptor of `in`; -1: none
 };
 
 // The caller's mistake in the command line: exit code 2.

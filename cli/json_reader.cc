@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "cli/text.h"
 #include "common/status_macros.h"
 
 namespace kafed::cli {
@@ -244,7 +245,7 @@ absl::StatusOr<std::string> JsonReader::ReadWord() {
   if (word == "true" || word == "false" || word == "null" || IsNumber(word)) {
     return std::string(word);
   }
-  return ErrorAt(begin, "'" + std::string(word) + "' is no value of JSON");
+  return ErrorAt(begin, Shortened(word) + " is no value of JSON");
 }
 
 absl::StatusOr<std::string> JsonReader::ReadScalar(std::string_view what) {

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   kafed::cli::Streams streams;
   streams.in = &std::cin;
+  streams.in_file = STDIN_FILENO;
   streams.out = &std::cout;
   streams.error = &std::cerr;
   streams.progress = isatty(STDERR_FILENO) != 0;

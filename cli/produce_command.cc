@@ -1,8 +1,12 @@
 // kafedctl produce: one message for each line of stdin, to one key.
+//
+// A signal is an end of the input: what was sent is finished and the session
+// closed, so that nobody waits for it until its lease is over.
 #include <string>
 
 #include "absl/synchronization/mutex.h"
 #include "cli/commands.h"
+#include "cli/line_source.h"
 #include "cli/text.h"
 #include "client/producer.h"
 #include "common/log.h"
@@ -79,8 +83,9 @@ class Tally {
 
 // Waits while the buffer is full; other refusals end the run.
 absl::Status ProduceLine(const ProduceArguments& arguments,
-                         const std::string& line, milliseconds timeout,
-                         client::Producer* producer, Tally* tally) {
+                         const std::string& line, const LineSource& lines,
+                         milliseconds timeout, client::Producer* producer,
+                         Tally* tally) {
   const milliseconds end = RealClock().Steady() + timeout;
   while (true) {
     absl::Status status = producer->Produce(
@@ -92,7 +97,9 @@ absl::Status ProduceLine(const ProduceArguments& arguments,
     }
     const bool may_pass =
         absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
-    if (!may_pass || RealClock().Steady() >= end) return status;
+    if (!may_pass || lines.interrupted() || RealClock().Steady() >= end) {
+      return status;
+    }
     // A timeout here only means that the buffer is not empty yet.
     (void)producer->Flush(kBufferWait);
   }
@@ -100,6 +107,7 @@ absl::Status ProduceLine(const ProduceArguments& arguments,
 
 absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
   SetUpLogging(LogLevel::kError, false);
+  LineSource lines(run->streams());
   // A node that is not there is told at once, not after the timeout.
   v1::StatusResponse ignored;
   RETURN_IF_ERROR(run->Call(v1::StatusRequest(), &ignored));
@@ -112,8 +120,8 @@ absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
   ASSIGN_OR_RETURN(auto producer, client::Producer::Create(options));
   Tally tally;
   absl::Status refused;
-  for (std::string line; std::getline(*run->streams().in, line);) {
-    refused = ProduceLine(arguments, line, run->options().timeout,
+  for (std::string line; lines.Next(&line);) {
+    refused = ProduceLine(arguments, line, lines, run->options().timeout,
                           producer.get(), &tally);
     if (!refused.ok()) break;
   }
@@ -128,7 +136,11 @@ absl::Status Produce(const ProduceArguments& arguments, Invocation* run) {
 void AddProduceCommand(Command root) {
   auto arguments = std::make_shared<ProduceArguments>();
   Command produce =
-      root.Verb("produce", "Send each line of stdin as a message to a key");
+      root.Verb("produce",
+                "Send each line of stdin as a message to a key. The first "
+                "SIGINT or SIGTERM ends the input: what was sent is finished "
+                "within the timeout, and 1 is the exit code if not all of it "
+                "was acknowledged");
   produce.Positional("KEY", "The key as TOPIC/ID", Into(&arguments->key));
   produce.Option(
       "-H,--header", "NAME=VALUE",

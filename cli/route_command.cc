@@ -35,15 +35,22 @@ void AddResult(const v1::RouteResult& result, Printer* printer) {
 }
 
 // The keys of the command line; "-" stands for the lines of stdin.
-std::vector<std::string> ReadKeys(const std::vector<std::string>& arguments,
-                                  std::istream* in) {
+absl::StatusOr<std::vector<std::string>> ReadKeys(
+    const std::vector<std::string>& arguments, std::istream* in) {
   std::vector<std::string> keys;
   for (const std::string& argument : arguments) {
     if (argument != "-") {
       keys.push_back(argument);
       continue;
     }
+    size_t number = 0;
     for (std::string line; std::getline(*in, line);) {
+      ++number;
+      if (FindBadUtf8(line) != std::string::npos) {
+        return absl::InvalidArgumentError("line " + std::to_string(number) +
+                                          " of stdin: " + Shortened(line) +
+                                          " is not UTF-8");
+      }
       if (!line.empty()) keys.push_back(line);
     }
   }
@@ -51,7 +58,8 @@ std::vector<std::string> ReadKeys(const std::vector<std::string>& arguments,
 }
 
 absl::Status Route(const std::vector<std::string>& arguments, Invocation* run) {
-  const std::vector<std::string> keys = ReadKeys(arguments, run->streams().in);
+  ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                   ReadKeys(arguments, run->streams().in));
   size_t failed = 0;
   run->printer().BeginList({{"KEY"},
                             {"PARTITION"},

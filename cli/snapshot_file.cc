@@ -1,14 +1,12 @@
 #include "cli/snapshot_file.h"
 
 #include <array>
-#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <utility>
 
 #include "cli/text.h"
+#include "common/snapshot_file.h"
 #include "common/status_macros.h"
 #include "kafed/v1/rows.pb.h"
 #include "kafed/v1/snapshot.pb.h"
@@ -98,21 +96,8 @@ void WriteContent(const std::string& path, const SnapshotContent& content,
 }  // namespace
 
 absl::StatusOr<SnapshotContent> ReadSnapshotFile(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
-    return absl::InvalidArgumentError("is a folder");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(std::string("cannot be read: ") +
-                               std::strerror(errno));
-  }
-  SnapshotReader reader(
-      [&file](char* buffer, size_t size) -> absl::StatusOr<size_t> {
-        file.read(buffer, static_cast<std::streamsize>(size));
-        if (file.bad()) return absl::UnavailableError("cannot be read");
-        return static_cast<size_t>(file.gcount());
-      });
+  ASSIGN_OR_RETURN(SnapshotSource source, OpenSnapshotFile(path));
+  SnapshotReader reader(std::move(source));
   SnapshotContent content;
   ASSIGN_OR_RETURN(const SnapshotHeader header, reader.ReadHeader());
   RETURN_IF_ERROR(TakeHeader(header, &content));

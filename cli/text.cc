@@ -39,12 +39,14 @@ int HexDigit(char c) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> ParseNumber(std::string_view text, uint64_t max) {
+absl::StatusOr<uint64_t> ParseNumber(std::string_view text, uint64_t max,
+                                     uint64_t min) {
   uint64_t number = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || stop != end || number > max) {
-    return Bad(text, "a whole number from 0 to " + std::to_string(max));
+  if (error != std::errc() || stop != end || number > max || number < min) {
+    return Bad(text, "a whole number from " + std::to_string(min) + " to " +
+                         std::to_string(max));
   }
   return number;
 }
@@ -152,6 +154,26 @@ std::string FormatTime(uint64_t time_ms) {
 std::string FormatPosition(const v1::Position& position) {
   if (position.incarnation() == 0) return "-";
   return ToString({position.incarnation(), LogIndex(position.index())});
+}
+
+std::string Shortened(std::string_view text) {
+  constexpr size_t kShownBytes = 40;
+  std::string shown = "'";
+  for (const char c : text.substr(0, kShownBytes)) {
+    const auto byte = static_cast<uint8_t>(c);
+    shown += byte < 0x20 || byte == 0x7f ? '?' : c;
+  }
+  // Not in the middle of a character, and nothing that is none.
+  if (text.size() > kShownBytes) {
+    while ((static_cast<uint8_t>(shown.back()) & 0xc0) == 0x80) {
+      shown.pop_back();
+    }
+    if (static_cast<uint8_t>(shown.back()) >= 0xc0) shown.pop_back();
+  }
+  for (size_t bad = 0; (bad = FindBadUtf8(shown)) != std::string::npos;) {
+    shown[bad] = '?';
+  }
+  return shown + (text.size() > kShownBytes ? "...'" : "'");
 }
 
 std::vector<std::string> SplitList(std::string_view text, char delimiter) {

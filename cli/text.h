@@ -18,8 +18,9 @@
 
 namespace kafed::cli {
 
-// A decimal number up to `max`.
-absl::StatusOr<uint64_t> ParseNumber(std::string_view text, uint64_t max);
+// A decimal number from `min` to `max`.
+absl::StatusOr<uint64_t> ParseNumber(std::string_view text, uint64_t max,
+                                     uint64_t min = 0);
 absl::StatusOr<double> ParseDecimal(std::string_view text);
 
 // "500ms", "10s", "5m", "2h", "7d"; the unit must be there.
@@ -46,6 +47,9 @@ std::string FormatPosition(const v1::Position& position);
 std::vector<std::string> SplitList(std::string_view text, char delimiter);
 std::string Join(const std::vector<std::string>& parts,
                  std::string_view delimiter);
+
+// 'text' for a message: at most some 40 bytes, printable, UTF-8.
+std::string Shortened(std::string_view text);
 
 // Where a byte is not UTF-8; npos: it is.
 size_t FindBadUtf8(std::string_view text);

@@ -113,6 +113,13 @@ TEST(Commands, WrongUsageIsExitCodeTwo) {
         "consume nca/x -f %z",
         "consume nca/x -o middle",
         "consume nca/x -c -1",
+        "consume nca/x -c 0",
+        "cluster add a --region eu --zone z --bootstrap b:1 --weight 0",
+        "cluster update a --weight 0",
+        "instance report i --used port=-1",
+        "vpc create -x",
+        "vpc create a\xff",
+        "host add h --region \xc3",
         "status --timeout 5",
         "status --server nowhere",
         "vpc create v --request-id 123",
@@ -131,6 +138,13 @@ TEST(Commands, NameTheOptionThatIsWrong) {
   EXPECT_THAT(Kafedctl("cluster bogus").error,
               HasSubstr("'bogus' is no command of kafedctl cluster"));
   EXPECT_THAT(Kafedctl("cluster add").error, HasSubstr("is required"));
+  EXPECT_THAT(Kafedctl("vpc create -x").error,
+              HasSubstr("'-x' is no option of kafedctl vpc create; names do "
+                        "not begin with '-'"));
+  EXPECT_EQ(Kafedctl("vpc create a\xff").error,
+            "kafedctl: argument 'a?' is not UTF-8\n");
+  EXPECT_THAT(Kafedctl("cluster update a --weight 0").error,
+              HasSubstr("--weight: '0' is not a whole number from 1"));
   EXPECT_THAT(Kafedctl("status --timeout 5").error,
               HasSubstr("--timeout: '5' is not a duration"));
 }
@@ -179,6 +193,14 @@ TEST(Commands, SendNothingOfABadFile) {
   EXPECT_THAT(outcome.error, Not(HasSubstr("127.0.0.1")));
   EXPECT_THAT(Kafedctl("host import no-such-file").error,
               HasSubstr("cannot read 'no-such-file'"));
+}
+
+TEST(Commands, SendNoKeyThatIsNotUtf8) {
+  const Outcome outcome =
+      Kafedctl(std::string("route -") + kNowhere, "nca/h1\nnca/\xff\n");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error,
+              HasSubstr("line 2 of stdin: 'nca/?' is not UTF-8"));
 }
 
 TEST(Commands, ReferenceNamesThemAll) {

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <sstream>
 #include <vector>
@@ -190,6 +193,61 @@ TEST_F(ConnectionTest, NamesTheServersThatDoNotAnswer) {
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("no node answers at 127.0.0.1:1, 127.0.0.1:2"));
+}
+
+// Takes connections, as the kernel does for a process that was stopped, and
+// says nothing.
+class SilentServer {
+ public:
+  SilentServer() : file_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    auto* address = reinterpret_cast<sockaddr*>(&at);
+    EXPECT_EQ(bind(file_, address, size), 0);
+    EXPECT_EQ(listen(file_, 16), 0);
+    EXPECT_EQ(getsockname(file_, address, &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
+  }
+  ~SilentServer() { close(file_); }
+  const std::string& address() const { return address_; }
+
+ private:
+  const int file_;
+  std::string address_;
+};
+
+TEST_F(ConnectionTest, WaitsForASilentServerAsLongAsItMay) {
+  const SilentServer silent;
+  RetryPolicy policy;
+  policy.timeout = milliseconds(4'000);  // more than one turn
+  Connection connection({silent.address()}, policy);
+  const milliseconds begun = RealClock().Steady();
+  v1::StatusResponse response;
+  const absl::Status status = connection.Call(v1::StatusRequest(), &response);
+  EXPECT_GE(RealClock().Steady() - begun, milliseconds(3'900));
+  EXPECT_EQ(std::string(status.message()).substr(0, 100),
+            ("no node answers at " + silent.address() +
+             " within 4s; is kafed running there? --server or KAFED_SERVER "
+             "name others")
+                .substr(0, 100));
+}
+
+TEST_F(ConnectionTest, GoesOnWithTheNextWhenOneIsSilent) {
+  const SilentServer silent;
+  Connection connection({silent.address(), options_.servers.back()}, {});
+  auto stream = connection.Open(v1::ImportHostsRequest(), StepTime::kTimeout);
+  EXPECT_TRUE(stream.ok()) << stream.status();
+}
+
+TEST_F(ConnectionTest, NamesTheServerThatSpeaksOtherwise) {
+  Connection connection({options_.servers.back()}, {});
+  v1::StatusResponse response;  // not one of FlakyAdmin's
+  const absl::Status status = connection.Call(v1::StatusRequest(), &response);
+  EXPECT_TRUE(absl::IsUnimplemented(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr(options_.servers.back() + ": "));
 }
 
 }  // namespace

@@ -33,6 +33,19 @@ std::string ErrorOf(std::string_view text,
   return std::string(hosts.status().message());
 }
 
+TEST(HostFile, ShowsNoMoreThanItNeeds) {
+  const std::string huge(100'000, 'x');
+  const std::string twice = huge + "," + huge;
+  const std::vector<std::string> texts = {
+      huge + ",region\nh1,eu\n", "id," + twice + "\nh,1,2\n",
+      "id\n" + huge + "\n" + huge + "\n",
+      R"({"id":"h","labels":{")" + huge + "\":[]}}\n",
+      "{\"id\":" + huge + "}\n"};
+  for (const std::string& text : texts) {
+    EXPECT_LT(ErrorOf(text).size(), 500u) << text.substr(0, 20);
+  }
+}
+
 TEST(HostFile, ReadsTheAlcorSample) {
   const auto hosts = ParseHostFile(Sample("alcor-machine-200.json"), Region());
   ASSERT_TRUE(hosts.ok()) << hosts.status();

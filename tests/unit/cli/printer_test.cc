@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <limits>
 #include <sstream>
 
 #include "cli/host_import.h"
@@ -102,11 +103,15 @@ TEST(Document, WritesEnumsMapsAndNumbers) {
   quota.set_quota(0.5);
   quota.set_used(100);
   EXPECT_EQ(ToJsonLine(quota), "{\"quota\":0.5,\"used\":100}");
+  quota.set_used(std::numeric_limits<double>::quiet_NaN());
+  quota.set_quota(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(ToJsonLine(quota), "{\"quota\":null,\"used\":null}");
 }
 
 TEST(Document, QuotesYamlTextThatLooksLikeSomethingElse) {
   v1::HostSpec host;
-  for (const char* id : {"007", "true", "1:42", "null", "off", "1e3"}) {
+  for (const char* id : {"007", "true", "1:42", "null", "off", "1e3",
+                         "2026-01-31T12:00:00.000Z", "2026-01-31"}) {
     host.set_id(id);
     std::ostringstream out;
     const auto writer = MakeYamlWriter(&out);
