@@ -59,6 +59,11 @@ class System:
         self._processes[name] = process
         return process
 
+    def ended(self):
+        """Names of the processes that run no more."""
+        return [name for name, process in self._processes.items()
+                if process.poll() is not None]
+
     def tail(self, name):
         path = self.folder / f"{name}.log"
         return path.read_text()[-2000:] if path.exists() else ""

@@ -5,6 +5,7 @@
 #   setup_kafka       Java, Maven, and the jars of each tested Kafka version
 #   setup_python      a virtual environment with the pinned Python packages
 #   setup_helm_tools  helm and kubeconform, built with a pinned Go
+#   setup_bench       Redis and etcd, which ./dev bench measures beside kafed
 #
 # Sourced by ./dev; `tools/setup.sh build kafka ...` runs the parts by hand.
 # A part that is done costs some milliseconds. Packages come from wherever
@@ -15,7 +16,7 @@ BUILD=$ROOT/build
 STATE=$BUILD/.setup
 CACHE=${KAFED_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kafed}
 VENV=$BUILD/venv
-KAFKA_VERSIONS="3.9.2 4.3.1"
+KAFKA_VERSIONS="3.9.2 4.4.0"
 GO_VERSION=1.27.3
 HELM_VERSION=v3.22.0
 KUBECONFORM_VERSION=v0.8.0
@@ -31,6 +32,7 @@ BUILD_PACKAGES="
   libgmock-dev libbenchmark-dev librapidcheck-dev libssl-dev zlib1g-dev kcat
   python3 python3-venv git ca-certificates procps unzip util-linux"
 KAFKA_PACKAGES="default-jre-headless maven zookeeper"
+BENCH_PACKAGES="redis-server redis-tools etcd-server etcd-client"
 PYTHON_PACKAGES="
   grpcio==1.67.1 grpcio-tools==1.67.1 confluent-kafka==2.6.1 PyYAML==6.0.2"
 
@@ -81,6 +83,20 @@ setup_build() {
   # shellcheck disable=SC2086
   setup_apt build $BUILD_PACKAGES
 }
+
+# Installs the peers without starting their services: the benchmarks run them
+# by hand, with settings, ports and folders of their own.
+setup_bench() (
+  policy=/usr/sbin/policy-rc.d made=
+  trap '[ -z "$made" ] || rm -f "$policy"' EXIT
+  if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
+    made=1
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  # shellcheck disable=SC2086
+  setup_apt bench $BENCH_PACKAGES
+)
 
 # The jars of a Kafka version are complete when there are as many as Maven
 # copied; the count is written last.
@@ -193,8 +209,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -euo pipefail
   for part in "$@"; do
     case $part in
-      build | kafka | python | helm_tools) "setup_$part" ;;
-      *) setup_fail "no part '$part': build, kafka, python or helm_tools"
+      build | kafka | python | helm_tools | bench) "setup_$part" ;;
+      *) setup_fail "no part '$part': build, kafka, python, helm_tools or bench"
          exit 2 ;;
     esac
   done

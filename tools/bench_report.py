@@ -1,0 +1,169 @@
+"""docs/performance.md and its plots, from a file of results."""
+
+import json
+import pathlib
+import sys
+
+from bench_targets import REASONS, TARGETS, judge
+from plot_bars import bars, short
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+# name -> (title, note, unit text, names of the results in it, value marked)
+PLOTS = {
+    "lookups": ("Local look-ups, 1 million hosts", "a second; more is better",
+                ["lookup_local_1m", "lookup_local_1m_uuid",
+                 "lookup_local_1m_grouped"]),
+    "routes": ("Route, one key, 64 calls in flight",
+               "calls a second; more is better", ["route_unary_64"]),
+    "batches": ("Route, many keys in a call", "keys a second; more is better",
+                ["route_batch_100", "route_batch_1000"]),
+    "bindings": ("Durable bindings", "a second; more is better",
+                 ["bind_durable_single", "bind_durable_batch"]),
+    "times": ("1 million hosts", "seconds; less is better",
+              ["import_1m_s", "restart_1m_s", "snapshot_save_1m_s",
+               "snapshot_load_1m_s", "mirror_bootstrap_1m_s"]),
+    "memory": ("Memory of a host", "bytes; less is better",
+               ["memory_server_bytes_per_host",
+                "memory_mirror_bytes_per_host"]),
+}
+
+METHOD = """\
+## Method
+
+`./dev bench --json FILE` measures, `./dev bench --report FILE` writes this
+page. Everything runs on one machine over loopback: the release build of
+`kafed`, `redis-server` and `etcd` with folders and ports of their own, and one
+Apache Kafka broker. What is compared is measured in turn (interleaved rounds,
+three to five, inside one program or between several), and each figure is the
+median of its rounds, so that a slow moment of the machine meets all alike. A
+ratio is kafed's figure divided by the peer's. Client and server share the
+processors.
+
+- **The fleet.** 1,000,000 hosts in 10 sub-clusters over three zones (3/3/4;
+  hosts 30/30/40), 100,000 logical partitions of 10 hosts, 2,000 Kafka topics.
+  Names have 11 characters (`host-000123`) or are UUIDs of 36.
+- **Look-ups** (Google Benchmark, one thread) go to the view that a
+  Mirror holds, filled in the order of a feed; keys are uniformly random, and
+  each answer has the segment, its epoch and whether the Kafka topic is there.
+  Redis holds `nca/<host>` with a value of some 20 bytes that says the same; one
+  client asks with `GET`, one in a round trip or 100 in a pipeline.
+- **Routes.** One load generator for all: two channels, gRPC's callback API,
+  messages encoded and decoded. `echo` is a gRPC server in C++ that only
+  answers, with requests and replies of the same size: the limit. etcd answers
+  serializable ranges of one key. Redis answers `MGET` to as many clients as
+  kafed has calls in flight.
+- **Bindings.** An answer means that the log was synced. Single: 64 callers, one
+  host in each call; Redis: 64 clients, one `SET` each, `appendfsync always`.
+  Batch: 100,000 hosts in one call on a node that holds a million; Redis:
+  `SET` in pipelines of 1,000, `appendfsync always`.
+- **Import** is `kafedctl host import` of a CSV file into a new node, Kafka
+  topics being made meanwhile; Redis stores the same table with
+  `appendfsync always`. **Memory of the node** is its resident set after the
+  import less that before. **Restart** is from exec to readiness after a clean
+  stop, with all files in the page cache; Redis loads an RDB file or an
+  append-only file, etcd its own directory.
+- **Memory of a mirror** is the growth of the resident set of a process that
+  fills a view; of Redis, `used_memory` less that of an empty one.
+- **Followers.** `mirror_delta_1pct_bytes_ratio` counts the bytes of messages
+  that bring 10,000 new hosts to a follower that had the rest, over those of a
+  full view. The fan-out has 1,000 followers, each with a connection and a view
+  of its own in one client process, on a node with 1,000 hosts; time runs from
+  the call that binds a host to its arrival in each view.
+- **Producer.** Messages of 200 bytes to 1,000 hosts on one broker, idempotent,
+  acknowledged by all, linger 5 ms; librdkafka alone is given the partitions
+  that the Producer chooses, and writes no `kafed` header.
+- **Cost and flatness.** `bind_cost_ratio_1m_10k` is CPU of planning, encoding
+  and publishing one binding. `partitions_scale_flatness` is the worse of
+  look-ups and of following 1,000 changed bindings (both ends), slowest over
+  fastest, with a million hosts on 10 thousand, 100 thousand and 1 million
+  logical partitions; all of them in CPU time.
+"""
+
+
+def _table(results, names):
+    lines = ["| benchmark | measured | peers | target |",
+             "| --- | --- | --- | --- |"]
+    for name, text in names.items():
+        result = results.get(name)
+        if result is None:
+            wanted = ", ".join(each[0] for each in TARGETS.get(name, []))
+            lines.append(f"| `{name}`<br>{text} | not measured | - | "
+                         f"{wanted or '-'} |")
+            continue
+        peers = "<br>".join(
+            f"{each['name']}: {short(each['value'])} "
+            f"({each['ratio']:.3g} x)" for each in result["peers"]) or "-"
+        targets = "<br>".join(
+            f"{text}: {'reached' if reached else '**not reached**'}"
+            for text, reached in judge(result)) or "-"
+        lines.append(f"| `{name}`<br>{text} | {short(result['value'])} "
+                     f"{result['unit']} | {peers} | {targets} |")
+    return lines
+
+
+def _missed(results):
+    lines = []
+    for name, result in results.items():
+        missed = [text for text, reached in judge(result) if not reached]
+        if missed:
+            reason = REASONS.get(name, "No profile was taken yet.")
+            lines.append(f"- `{name}` ({'; '.join(missed)}): measured "
+                         f"{short(result['value'])} {result['unit']}. "
+                         f"{reason}")
+    return lines
+
+
+def _plot(results, title, note, names):
+    rows, peers = [], {}
+    for name in names:
+        if name not in results:
+            continue
+        result = results[name]
+        bounds = [bound for _, peer, _, bound in TARGETS.get(name, [])
+                  if peer is None]
+        rows.append((name, result["value"], short(result["value"]), True,
+                     bounds[0] if bounds else None))
+        for peer in result["peers"]:
+            label = (peer["name"] if len(names) == 1 or name.startswith(
+                "lookup") else f"{peer['name']} ({name.split('_')[0]})")
+            peers[label] = (label, peer["value"], short(peer["value"]), False,
+                            None)
+    return bars(title, note, rows + list(peers.values())) if rows else None
+
+
+def write(path, names):
+    try:
+        found = json.loads(path.read_text())
+        results = {each["name"]: each for each in found["results"]}
+        machine = found["machine"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"bench: {path}: {error}", file=sys.stderr)
+        return 2
+    plots = []
+    (DOCS / "plots").mkdir(parents=True, exist_ok=True)
+    for plot, (title, note, wanted) in PLOTS.items():
+        file = DOCS / "plots" / f"{plot}.svg"
+        drawn = _plot(results, title, note, wanted)
+        if drawn is None:
+            file.unlink(missing_ok=True)
+            continue
+        file.write_text(drawn)
+        plots.append(f"![{title}](plots/{plot}.svg)")
+    page = ["# Performance", "",
+            "Generated by `./dev bench --report FILE`; do not edit.", "",
+            "Measured on " + "; ".join(
+                f"{key.replace('_', ' ')} {value}"
+                for key, value in machine.items()) + ".", "",
+            "`load at start` counts other processes that wanted to run; where "
+            "it is above 1, only ratios to peers mean much.", "",
+            *_table(results, names), ""]
+    missed = _missed(results)
+    if missed:
+        page += ["## Not reached, and why", "", *missed, ""]
+    page += ["The dashed lines are targets.", "", *plots, "", METHOD]
+    (DOCS / "performance.md").write_text("\n".join(page))
+    print(f"docs/performance.md: {len(results)} of {len(names)} measured, "
+          f"{len(missed)} below their target")
+    return 0
