@@ -29,9 +29,13 @@ using federation::SubClusterId;
 using federation::Target;
 using SteadyClock = std::chrono::steady_clock;
 
-// What is left is read until nothing came for this long.
+// What is left is read until nothing came for this long and the workers have
+// committed everything: after a failed rebalance, the embedded Kafka's group
+// coordinator hands out no partition for nine seconds.
 constexpr auto kQuiet = std::chrono::seconds(3);
 constexpr auto kLongest = std::chrono::seconds(60);
+constexpr char kResourceTopic[] = "elb";
+constexpr char kGroup[] = "elb-workers";
 
 std::atomic<uint64_t> delivered{0};
 std::atomic<bool> stopping{false};
@@ -180,10 +184,10 @@ class RealAgent {
   static std::unique_ptr<RealAgent> OfGroup(const AgentOptions& options,
                                             const std::string& worker) {
     client::SubscriberOptions subscriber;
-    subscriber.resource_topic = "elb";
-    subscriber.group = "elb-workers";
+    subscriber.resource_topic = kResourceTopic;
+    subscriber.group = kGroup;
     subscriber.worker = worker;
-    return Start(options, worker, "elb", true, std::move(subscriber));
+    return Start(options, worker, kResourceTopic, true, std::move(subscriber));
   }
 
   ~RealAgent() {
@@ -258,17 +262,29 @@ void WritePlaces(const RouteView& view, const std::string& folder) {
   }
 }
 
-void AwaitQuiet() {
+bool WorkersAreAtEnd(const RouteView& view) {
+  std::map<std::string, std::set<Place>> places;
+  AddPlaces(view, kResourceTopic, &places);
+  for (const v1::SubClusterRow* row : view.sub_clusters()) {
+    auto consumer = PlainConsumer::Create(row->bootstrap_servers(), kGroup);
+    if (!consumer.ok() || !(*consumer)->GroupIsAtEnd(places[row->name()])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void AwaitQuiet(const RouteView& view) {
   const auto begun = SteadyClock::now();
   auto changed = begun;
   uint64_t last = delivered;
-  while (SteadyClock::now() - changed < kQuiet &&
-         SteadyClock::now() - begun < kLongest) {
+  while (SteadyClock::now() - begun < kLongest) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (delivered != last) {
       last = delivered;
       changed = SteadyClock::now();
     }
+    if (SteadyClock::now() - changed >= kQuiet && WorkersAreAtEnd(view)) return;
   }
 }
 
@@ -318,7 +334,7 @@ int RunAgents(const AgentOptions& options) {
       std::fflush(stdout);
       int signal = 0;
       sigwait(&signals, &signal);
-      AwaitQuiet();
+      AwaitQuiet(*(*mirror)->view());
       WritePlaces(*(*mirror)->view(), options.folder);
     }
     stopping = true;

@@ -1,7 +1,5 @@
 #include "tests/demo/plain_consumer.h"
 
-#include <map>
-
 namespace kafed::demo {
 namespace {
 
@@ -16,16 +14,32 @@ absl::Status Set(rd_kafka_conf_t* conf, const char* name, const char* value) {
   return absl::OkStatus();
 }
 
+struct DestroyList {
+  void operator()(rd_kafka_topic_partition_list_t* list) const {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+};
+using List = std::unique_ptr<rd_kafka_topic_partition_list_t, DestroyList>;
+
+List ListOf(const std::set<Place>& places) {
+  List list(rd_kafka_topic_partition_list_new(static_cast<int>(places.size())));
+  for (const Place& place : places) {
+    rd_kafka_topic_partition_list_add(list.get(), place.first.c_str(),
+                                      place.second);
+  }
+  return list;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PlainConsumer>> PlainConsumer::Create(
-    const std::string& bootstrap) {
+    const std::string& bootstrap, const std::string& group) {
   std::unique_ptr<PlainConsumer> made(new PlainConsumer);
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   for (const auto& [name, value] :
        std::vector<std::pair<const char*, std::string>>{
            {"bootstrap.servers", bootstrap},
-           {"group.id", "kafed-demo-plain"},
+           {"group.id", group},
            {"enable.auto.commit", "false"},
            {"auto.offset.reset", "error"},
            {"allow.auto.create.topics", "false"},
@@ -105,24 +119,31 @@ absl::StatusOr<bool> PlainConsumer::Poll(int timeout_ms, PlainMessage* out) {
 }
 
 bool PlainConsumer::AtEnd() {
-  std::map<Place, int64_t> positions;
-  rd_kafka_topic_partition_list_t* list =
-      rd_kafka_topic_partition_list_new(static_cast<int>(places_.size()));
-  for (const Place& place : places_) {
-    rd_kafka_topic_partition_list_add(list, place.first.c_str(), place.second);
-  }
-  bool at_end = rd_kafka_position(handle_, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
-  for (int i = 0; at_end && i < list->cnt; ++i) {
-    const rd_kafka_topic_partition_t& each = list->elems[i];
+  const List list = ListOf(places_);
+  return rd_kafka_position(handle_, list.get()) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+         AreEnds(*list);
+}
+
+bool PlainConsumer::GroupIsAtEnd(const std::set<Place>& places) {
+  const List list = ListOf(places);
+  return rd_kafka_committed(handle_, list.get(), kOffsetTimeoutMs) ==
+             RD_KAFKA_RESP_ERR_NO_ERROR &&
+         AreEnds(*list);
+}
+
+bool PlainConsumer::AreEnds(const rd_kafka_topic_partition_list_t& list) {
+  for (int i = 0; i < list.cnt; ++i) {
+    const rd_kafka_topic_partition_t& each = list.elems[i];
     int64_t low = 0;
     int64_t high = 0;
-    at_end = rd_kafka_query_watermark_offsets(
-                 handle_, each.topic, each.partition, &low, &high,
-                 kOffsetTimeoutMs) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-             (each.offset >= high || high == low);
+    if (rd_kafka_query_watermark_offsets(handle_, each.topic, each.partition,
+                                         &low, &high, kOffsetTimeoutMs) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR ||
+        (each.offset < high && high != low)) {
+      return false;
+    }
   }
-  rd_kafka_topic_partition_list_destroy(list);
-  return at_end;
+  return true;
 }
 
 }  // namespace kafed::demo

@@ -29,8 +29,10 @@ using Place = std::pair<std::string, int32_t>;
 
 class PlainConsumer {
  public:
+  // `group`: whose commits GroupIsAtEnd looks at; it never joins.
   static absl::StatusOr<std::unique_ptr<PlainConsumer>> Create(
-      const std::string& bootstrap);
+      const std::string& bootstrap,
+      const std::string& group = "kafed-demo-plain");
   ~PlainConsumer();
 
   // Reads these places from their beginning on, besides those it reads
@@ -43,8 +45,14 @@ class PlainConsumer {
   // Whether every place was read up to its end as of now.
   bool AtEnd();
 
+  // Whether the group has committed every message of these places as of now.
+  bool GroupIsAtEnd(const std::set<Place>& places);
+
  private:
   PlainConsumer() = default;
+  // Whether the offsets of the list are the ends of its places.
+  bool AreEnds(const rd_kafka_topic_partition_list_t& list);
+
   rd_kafka_t* handle_ = nullptr;
   std::set<Place> places_;
 };

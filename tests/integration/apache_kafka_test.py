@@ -34,8 +34,8 @@ class ApacheKafkaTest(unittest.TestCase):
     def test_kafka_3_9(self):
         self.run_on(ClusterSpec("old", "3.9.2"))
 
-    def test_kafka_4_3_with_three_brokers(self):
-        self.run_on(ClusterSpec("new", "4.3.1", nodes=3))
+    def test_kafka_4_4_with_three_brokers(self):
+        self.run_on(ClusterSpec("new", "4.4.0", nodes=3))
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class ApacheTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="kafed-test-")
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.fleet = Fleet([ClusterSpec("a", "4.3.1"),
+        cls.fleet = Fleet([ClusterSpec("a", "4.4.0"),
                            ClusterSpec("b", "3.9.2"),
                            ClusterSpec("c", "3.9.2", mode="zookeeper")])
         cls.fleet.__enter__()

@@ -6,6 +6,7 @@ Python's standard library only, as an operator's script would be.
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -175,6 +176,8 @@ class CliTest(unittest.TestCase):
         csv = "host,region,zone,rack\nc1,eu,z1,7\nc2,eu,,8\n"
         self.assertIn("2 hosts added",
                       self.ok("host", "import", "-", stdin=csv))
+        self.assertIn("1 host would be added in 1 entry", self.ok(
+            "host", "add", "one", "--region", "eu", "--dry-run"))
         lines = ('{"id":"j1","region":"eu","zone":"z2","labels":{"a":"b"}}\n'
                  '{"id":"j2","region":"eu"}\n')
         self.ok("host", "import", "-", "--format", "jsonl", stdin=lines)
@@ -192,7 +195,8 @@ class CliTest(unittest.TestCase):
         self.assertEqual(listed["n1"]["host"]["labels"]["node_name"], "one")
         self.assertEqual(listed["a1"]["host"]["labels"],
                          {"rack": "9", "name": "x"})
-        self.assertEqual(self.parsed("host", "list", "--region", "us"), [])
+        self.fails(1, "region: no sub-cluster is in region 'us'; there are: "
+                   "eu", "host", "list", "--region", "us")
         self.assertGreaterEqual(
             len(self.parsed("host", "list", "--home", "eu1-a")), 206)
         table = self.ok("host", "list", "-o", "wide").splitlines()
@@ -275,6 +279,10 @@ class CliTest(unittest.TestCase):
         self.ok("resource", "remove", "elb", "lb-1", "--yes")
         self.ok("resource", "remove", "elb", "lb-2", "--yes")
         self.assertEqual(self.parsed("resource", "list"), [])
+        self.fails(1, "topic: no topic is called 'none'", "resource", "list",
+                   "none")
+        self.fails(1, "topic: nca is not of kind resource", "resource",
+                   "list", "nca")
 
     def test_instances(self):
         self.ok("instance", "add", "i1", "--region", "eu", "--zone", "z1",
@@ -287,6 +295,14 @@ class CliTest(unittest.TestCase):
             "instance", "report", "i1", "--used", "port=99",
             "--vpc", "owned")["overloaded"], True)
         self.fails(1, "none", "instance", "report", "none", "--used", "a=1")
+        self.fails(1, "load: service 'nope' is none of instance i1; it has: "
+                   "port, subnet", "instance", "report", "i1", "--used",
+                   "nope=1")
+        self.fails(2, "--used", "instance", "report", "i1", "--used",
+                   "port=-1")
+        self.fails(1, "region: no sub-cluster is in region 'nope'",
+                   "instance", "add", "i2", "--region", "nope", "--quota",
+                   "port=1")
         self.fails(1, "i1", "instance", "remove", "i1", "--yes")
         self.ok("instance", "remove", "i1", "--cascade", "--yes")
         self.ok("vpc", "delete", "owned", "--yes")
@@ -373,6 +389,34 @@ class CliTest(unittest.TestCase):
             producer.kill()
             producer.communicate()
 
+    def test_a_signal_finishes_what_was_produced(self):
+        self.wait_ready()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            producer = subprocess.Popen(
+                [BIN / "kafedctl", "--server", self.server, "produce",
+                 "orders/8"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True)
+            watchdog = threading.Timer(PATIENCE_S, producer.kill)
+            watchdog.start()
+            try:
+                # Read from Kafka, so it was sent; stdin stays open.
+                producer.stdin.write(f"before {number}\n")
+                producer.stdin.flush()
+                deadline = time.monotonic() + PATIENCE_S
+                while f"before {number}\n" not in self.ok(
+                        "consume", "orders/8", "-e"):
+                    self.assertLess(time.monotonic(), deadline)
+                producer.send_signal(number)
+                error = producer.stderr.read()
+                self.assertEqual(producer.wait(), 0, error)
+                self.assertIn("1 of 1 messages acknowledged", error)
+            finally:
+                watchdog.cancel()
+                producer.kill()
+                producer.communicate()
+            self.assertFalse([s for s in self.parsed("session", "list")
+                              if s["connected"]])
+
     def test_events(self):
         first = self.ok("events", "--from", "1", "--to", "1:1")
         self.assertRegex(first, r"^1:1  \S+Z  incarnation_began  ")
@@ -382,6 +426,14 @@ class CliTest(unittest.TestCase):
         self.assertIn("sub_cluster_added", [r["record"] for r in records])
         indexes = [int(r["position"].split(":")[1]) for r in records]
         self.assertEqual(indexes, sorted(indexes))
+        self.fails(1, "from: there is no incarnation 2", "events", "--from",
+                   "2:1")
+        self.fails(1, "to: there is no incarnation 4", "events", "--to",
+                   "4:3")
+        self.fails(1, "to: 1:2 is before from, 1:5", "events", "--from",
+                   "1:5", "--to", "1:2")
+        self.fails(1, "beyond the newest entry", "events", "--from", "99999")
+        self.fails(1, "beyond the newest entry", "events", "--to", "99999")
         follower = subprocess.Popen(
             [BIN / "kafedctl", "--server", self.server, "events", "--follow",
              "--from", self.parsed("status")["position"]],
@@ -440,6 +492,120 @@ class CliTest(unittest.TestCase):
         self.assertEqual(self.parsed(*words), first)
         self.fails(1, "once", "vpc", "create", "once")
         self.ok("vpc", "delete", "once", "--yes")
+
+    def serve(self, name, *flags):
+        node = Process([BIN / "kafed", "serve", "--data-dir",
+                        self.path / name, "--listen", "127.0.0.1:0",
+                        "--http-listen", "off", "--free-space-floor-bytes",
+                        "1048576", *flags], self.path / f"{name}.log")
+        self.addCleanup(node.stop)
+        return node, node.line.removeprefix("listening on ")
+
+    def test_a_stopped_node_is_waited_for(self):
+        node, address = self.serve("stopped")
+        node.process.send_signal(signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            self.fails(1, f"no node answers at {address} within 4s",
+                       "status", "--server", address, "--timeout", "4s")
+            self.assertGreaterEqual(time.monotonic() - begun, 3.9)
+        finally:
+            node.process.send_signal(signal.SIGCONT)
+        self.ok("status", "--server", address)
+
+    def test_a_node_that_shuts_down_ends_its_streams(self):
+        node, address = self.serve("ending")
+        follower = subprocess.Popen(
+            [BIN / "kafedctl", "--server", address, "events", "--follow"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        watchdog = threading.Timer(PATIENCE_S, follower.kill)
+        watchdog.start()
+        try:
+            self.assertIn("incarnation_began", follower.stdout.readline())
+            begun = time.monotonic()
+            node.process.terminate()
+            self.assertEqual(node.process.wait(), 0)
+            self.assertLess(time.monotonic() - begun, 3)
+            _, error = follower.communicate()
+            self.assertIn("the node is shutting down", error)
+            self.assertEqual(follower.returncode, 1)
+        finally:
+            watchdog.cancel()
+            follower.kill()
+            follower.communicate()
+
+    def kafed_fails(self, code, text, *words):
+        done = subprocess.run([BIN / "kafed", *map(str, words)], text=True,
+                              capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, code, done.stderr)
+        for line in done.stderr.splitlines():
+            # Its log, and what it says at the end; nothing of libraries.
+            self.assertRegex(line, r"^(\d{4}-\d\d-\S+Z |kafed: |See 'kafed)")
+        self.assertIn(text, done.stderr)
+
+    def test_a_node_that_does_not_start_says_why(self):
+        serve = ("serve", "--http-listen", "off", "--data-dir",
+                 self.path / "not-started", "--listen")
+        self.kafed_fails(1, f"listen: can't listen on {self.server}: the port "
+                         "is in use", *serve, self.server)
+        self.kafed_fails(1, "not one of this machine", *serve, "192.0.2.1:1")
+        self.kafed_fails(1, "host 'x.invalid' is not known", *serve,
+                         "x.invalid:1")
+        self.kafed_fails(2, "is a folder", *serve, "127.0.0.1:0", "--config",
+                         self.path)
+        config = self.path / "twice.yaml"
+        config.write_text("log_level: info\nlog_level: debug\n")
+        self.kafed_fails(2, "log_level: is given twice (again in line 2)",
+                         *serve, "127.0.0.1:0", "--config", config)
+        self.kafed_fails(1, "is not a data directory of kafed", "serve",
+                         "--data-dir", SAMPLES, "--listen", "127.0.0.1:0",
+                         "--http-listen", "off")
+        self.kafed_fails(2, "kafed: a command is missing")
+        self.kafed_fails(2, "'bogus' is no command", "bogus")
+        self.kafed_fails(2, "'--bogus' was not expected", "serve", "--bogus")
+        self.kafed_fails(2, "See 'kafed restore --help'", "restore")
+
+    def test_a_proxy_is_not_asked(self):
+        proxy = {"http_proxy": f"http://{self.server}", "no_proxy": ""}
+        self.ok("status", env=proxy)
+        self.fails(1, "no node answers at 192.0.2.1:7420", "status",
+                   "--server", "192.0.2.1:7420", "--timeout", "300ms",
+                   env=proxy)
+
+    def test_the_embedded_kafka_says_when_it_ends(self):
+        done = subprocess.run([BIN / "embedded_kafka", "--help"], text=True,
+                              capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("--detached", done.stdout)
+        self.assertIn("ends with the\nprocess that started it", done.stdout)
+
+    def test_bad_arguments_of_the_shell(self):
+        done = subprocess.run(
+            [BIN / "kafedctl", "vpc", "create", b"a\xff", "--server",
+             self.server], capture_output=True, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(done.stderr,
+                         b"kafedctl: argument 'a?' is not UTF-8\n")
+        self.fails(1, "begins with '__'", "topic", "create",
+                   "__consumer_offsets", "--kind", "hashed")
+        self.fails(1, "HOST:PORT", "cluster", "add", "c", "--region", "eu",
+                   "--zone", "z", "--bootstrap", "http://x:9092")
+        self.fails(1, "vms of host 'ephost_9': 'a?' holds a control", "vpc",
+                   "add-hosts", self.vpc("odd"), "ephost_9", "--vms",
+                   "ephost_9=a\n")
+
+    def vpc(self, name):
+        self.ok("vpc", "create", name)
+        self.addCleanup(self.ok, "vpc", "delete", name, "--cascade", "--yes")
+        return name
+
+    def test_a_dry_run_stands_where_it_was_planned(self):
+        before = self.parsed("status")["position"]
+        dry = self.parsed("vpc", "create", "dry", "--dry-run")["position"]
+        after = self.parsed("status")["position"]
+        index = [int(p.split(":")[1]) for p in (before, dry, after)]
+        self.assertLessEqual(index[0], index[1])
+        self.assertLessEqual(index[1], index[2])
 
     def test_servers(self):
         for flag in (("--server", NOBODY), ()):

@@ -55,11 +55,12 @@ def options(**more):
 class Node:
     """A node on a data directory; ends with the object, by process id."""
 
-    def __init__(self, folder, *flags):
+    def __init__(self, folder, *flags, http="off"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.flags = [str(flag) for flag in flags]
         self.process = None
+        self._http = http
         self.address = f"127.0.0.1:{child_process.free_port()}"
         self.start()
 
@@ -69,7 +70,7 @@ class Node:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "kafed", "serve", "--data-dir", self.folder / "data",
-                 "--listen", self.address, "--http-listen", "off",
+                 "--listen", self.address, "--http-listen", self._http,
                  "--free-space-floor-bytes", "1048576",
                  "--reconcile-interval-ms", "300", *self.flags],
                 stdout=subprocess.PIPE, stderr=log, text=True,
@@ -127,8 +128,8 @@ class Node:
                 name=name, region=region, zones=[zone],
                 bootstrap_servers=bootstrap, admin=admin, **spec)))
 
-    def create_topic(self, name, kind, **spec):
-        limits = types_pb2.Limits(partitions_per_topic=5)
+    def create_topic(self, name, kind, partitions_per_topic=5, **spec):
+        limits = types_pb2.Limits(partitions_per_topic=partitions_per_topic)
         self.admin.CreateTopic(admin_pb2.CreateTopicRequest(
             options=options(), spec=types_pb2.TopicSpec(
                 name=name, kind=getattr(types_pb2, f"TOPIC_KIND_{kind}"),
@@ -189,3 +190,4 @@ class EmbeddedKafka:
     def __exit__(self, *unused):
         self.process.terminate()
         self.process.wait()
+        self.process.stdout.close()

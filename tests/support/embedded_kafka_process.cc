@@ -46,7 +46,7 @@ absl::StatusOr<std::string> ReadLineFrom(int fd) {
   if (getppid() != parent) _exit(1);
   dup2(output, STDOUT_FILENO);
   execl(KAFED_EMBEDDED_KAFKA, "embedded_kafka", "--brokers", brokers.c_str(),
-        "--control", control.c_str(), nullptr);
+        "--control", control.c_str(), "--own-folder", nullptr);
   _exit(127);
 }
 
@@ -184,7 +184,14 @@ void EmbeddedKafkaProcess::Kill() {
   control_fd_ = -1;
 }
 
-void EmbeddedKafkaProcess::Pause() { kill(pid_, SIGSTOP); }
+void EmbeddedKafkaProcess::Pause() {
+  kill(pid_, SIGSTOP);
+  // A signal is on its way until the last thread has stopped: until then the
+  // process may still answer.
+  int status = 0;
+  while (waitpid(pid_, &status, WUNTRACED) < 0 && errno == EINTR) {
+  }
+}
 void EmbeddedKafkaProcess::Resume() { kill(pid_, SIGCONT); }
 
 }  // namespace kafed::tests

@@ -2,8 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <librdkafka/rdkafka.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -169,6 +174,50 @@ TEST_F(EmbeddedKafkaTest, EndsOnQuit) {
   EXPECT_EQ(*answer, "OK");
   // The end of the stream is the end of the process.
   EXPECT_TRUE(absl::IsUnavailable(kafka_->Command("ID").status()));
+}
+
+// In a child: starts one, writes down its folder, and waits to be killed.
+[[noreturn]] void BeKilledWithOne(int report) {
+  auto kafka = EmbeddedKafkaProcess::Start();
+  if (!kafka.ok()) _exit(1);
+  const std::string folder =
+      std::filesystem::path((*kafka)->control_path()).parent_path();
+  if (write(report, folder.data(), folder.size()) < 0) _exit(1);
+  close(report);
+  while (true) pause();
+}
+
+TEST(EmbeddedKafkaProcessTest, LeavesNoFolderWhenItsParentIsKilled) {
+  int report[2];
+  ASSERT_EQ(pipe(report), 0);
+  const pid_t child = fork();
+  if (child == 0) BeKilledWithOne(report[1]);
+  close(report[1]);
+  std::array<char, 256> text{};
+  const ssize_t size = read(report[0], text.data(), text.size());
+  close(report[0]);
+  ASSERT_EQ(kill(child, SIGKILL), 0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  ASSERT_GT(size, 0);
+  const std::filesystem::path folder(
+      std::string(text.data(), static_cast<size_t>(size)));
+  for (int i = 0; i < kTries && std::filesystem::exists(folder); ++i) {
+    poll(nullptr, 0, kPollMs);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
+}
+
+TEST(EmbeddedKafkaProcessTest, LeavesNoFolderAtTheEnd) {
+  std::filesystem::path folder;
+  for (const bool killed : {false, true}) {
+    auto kafka = EmbeddedKafkaProcess::Start();
+    ASSERT_TRUE(kafka.ok()) << kafka.status();
+    folder = std::filesystem::path((*kafka)->control_path()).parent_path();
+    EXPECT_TRUE(std::filesystem::exists(folder));
+    if (killed) (*kafka)->Kill();
+    kafka->reset();
+    EXPECT_FALSE(std::filesystem::exists(folder)) << folder;
+  }
 }
 
 }  // namespace

@@ -38,13 +38,19 @@ POLL_S = 0.05
 
 @dataclasses.dataclass
 class ClusterSpec:
-    """What to start; `extra` lines of server.properties win over others."""
+    """What to start; `extra` lines of server.properties win over others.
+
+    `listeners` are more than the plain one, NAME -> security protocol; their
+    keys and logins come with `extra`. `format` goes to Kafka's StorageTool.
+    """
     name: str
     version: str
     mode: str = "kraft"
     nodes: int = 1
     heap: str = "192m"
     extra: dict = dataclasses.field(default_factory=dict)
+    listeners: dict = dataclasses.field(default_factory=dict)
+    format: list = dataclasses.field(default_factory=list)
     libs: pathlib.Path = None
 
     def __post_init__(self):
@@ -78,6 +84,8 @@ class Cluster:
         self._ports = {n: child_process.free_port() for n in self.nodes}
         self._controller_ports = {n: child_process.free_port()
                                   for n in self.nodes}
+        self._listener_ports = {(name, n): child_process.free_port()
+                                for name in spec.listeners for n in self.nodes}
         self._zookeeper_port = child_process.free_port()
         self._brokers, self._formatting = {}, {}
         self._zookeeper = None
@@ -93,6 +101,11 @@ class Cluster:
         if self.spec.mode == "kraft":
             return None
         return f"127.0.0.1:{self._zookeeper_port}/{self.spec.name}"
+
+    def listener(self, name):
+        """Bootstrap servers of one of the spec's listeners."""
+        return ",".join(f"127.0.0.1:{self._listener_ports[name, node]}"
+                        for node in self.nodes)
 
     def address(self, node):
         return f"127.0.0.1:{self._ports[node]}"
@@ -121,7 +134,7 @@ class Cluster:
                 self._formatting[node] = self._java(
                     "64m", "kafka.tools.StorageTool",
                     ["format", "-t", cluster_id, "-c",
-                     self._file(node, "properties")],
+                     self._file(node, "properties"), *self.spec.format],
                     self._file(node, "format.log"))
 
     def start_zookeeper(self, deadline):
@@ -180,7 +193,10 @@ class Cluster:
         self._brokers[node].wait()
 
     def sigstop(self, node):
+        """Returns when every thread has stopped, not only been told to."""
         self._brokers[node].send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._brokers[node].pid,
+                  os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def sigcont(self, node):
         self._brokers[node].send_signal(signal.SIGCONT)
@@ -214,11 +230,19 @@ class Cluster:
     def _properties(self, node):
         replication = self.spec.nodes
         in_sync = (replication + 1) // 2
-        plain = f"PLAINTEXT://{self.address(node)}"
+        served = ",".join(
+            [f"PLAINTEXT://{self.address(node)}",
+             *(f"{name}://127.0.0.1:{self._listener_ports[name, node]}"
+               for name in self.spec.listeners)])
+        protocols = ",".join(
+            ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT",
+             *(f"{name}:{protocol}"
+               for name, protocol in self.spec.listeners.items())])
         lines = {
             "log.dirs": self._folder / f"data-{node}",
-            "listeners": plain,
-            "advertised.listeners": plain,
+            "listeners": served,
+            "advertised.listeners": served,
+            "listener.security.protocol.map": protocols,
             "default.replication.factor": replication,
             "min.insync.replicas": in_sync,
             "offsets.topic.replication.factor": replication,
@@ -237,10 +261,8 @@ class Cluster:
             "node.id": node,
             "controller.quorum.voters": ",".join(
                 f"{n}@{where}" for n, where in controllers.items()),
-            "listeners": f"{plain},CONTROLLER://{controllers[node]}",
+            "listeners": f"{served},CONTROLLER://{controllers[node]}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map":
-                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "broker.session.timeout.ms": 4000,
             "broker.heartbeat.interval.ms": 500,
         })

@@ -2,12 +2,12 @@
 
 As a module:
 
-  with Fleet([ClusterSpec("a", "4.3.1"),
+  with Fleet([ClusterSpec("a", "4.4.0"),
               ClusterSpec("b", "3.9.2", mode="zookeeper")]) as fleet:
       fleet["a"].bootstrap, fleet["b"].zookeeper
       fleet["a"].kill9(1); fleet["a"].restart(1); fleet["a"].wait_ready()
 
-As a program: `kafka_fleet.py --cluster a=4.3.1 --cluster b=3.9.2:zookeeper`
+As a program: `kafka_fleet.py --cluster a=4.4.0 --cluster b=3.9.2:zookeeper`
 prints one JSON line when all are ready, then obeys commands on its standard
 input (kill9, stop, cont, restart, wait: see COMMANDS) until that ends or
 SIGTERM comes; with --stay only SIGTERM ends it. Everything is ended by process

@@ -46,7 +46,7 @@ def wait_until(condition, timeout=30.0):
 class KafkaFleetTest(unittest.TestCase):
 
     def test_each_kind_carries_a_message(self):
-        specs = [ClusterSpec("new", "4.3.1"), ClusterSpec("old", "3.9.2"),
+        specs = [ClusterSpec("new", "4.4.0"), ClusterSpec("old", "3.9.2"),
                  ClusterSpec("zk", "3.9.2", mode="zookeeper")]
         with Fleet(specs) as fleet:
             ids = set()
@@ -69,7 +69,7 @@ class KafkaFleetTest(unittest.TestCase):
         self.assertFalse(folder.exists())
 
     def test_three_brokers_survive_one(self):
-        with Fleet([ClusterSpec("three", "4.3.1", nodes=3)]) as fleet:
+        with Fleet([ClusterSpec("three", "4.4.0", nodes=3)]) as fleet:
             cluster = fleet["three"]
             cluster.create_topic("t.g1.0")
             cluster.kill9(3)
@@ -116,9 +116,9 @@ class KafkaFleetTest(unittest.TestCase):
 
     def test_refuses_what_cannot_be(self):
         with self.assertRaisesRegex(ValueError, "zookeeper needs Kafka 3"):
-            ClusterSpec("a", "4.3.1", mode="zookeeper")
+            ClusterSpec("a", "4.4.0", mode="zookeeper")
         with self.assertRaisesRegex(ValueError, "nodes: 1 or 3"):
-            ClusterSpec("a", "4.3.1", nodes=2)
+            ClusterSpec("a", "4.4.0", nodes=2)
         with self.assertRaisesRegex(FileNotFoundError, "setup.sh kafka"):
             Fleet([ClusterSpec("a", "0.0.1")], folder=os.devnull)
 
