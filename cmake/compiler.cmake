@@ -11,6 +11,10 @@ if(KAFED_WERROR)
   target_compile_options(kafed_options INTERFACE -Werror)
 endif()
 
+if(KAFED_FAILPOINTS)
+  target_compile_definitions(kafed_options INTERFACE KAFED_FAILPOINTS)
+endif()
+
 # asan: address + undefined; tsan: thread. Empty: none.
 set(KAFED_SANITIZE "" CACHE STRING "asan or tsan")
 if(KAFED_SANITIZE STREQUAL "asan")
