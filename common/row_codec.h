@@ -72,15 +72,22 @@ class RowDecoder {
   void operator()(T&... fields) {
     (Get(fields), ...);
   }
-  bool done() const { return reader_.done(); }
+  bool done() const { return fits_ && reader_.done(); }
 
  private:
+  // A number that its field can't hold would be cut to another one.
   template <typename T>
   requires std::unsigned_integral<T> || std::is_enum_v<T>
-  void Get(T& value) { value = static_cast<T>(reader_.Varint()); }
+  void Get(T& value) {
+    const uint64_t number = reader_.Varint();
+    value = static_cast<T>(number);
+    fits_ = fits_ && static_cast<uint64_t>(value) == number;
+  }
   template <typename Tag, typename Rep>
   void Get(StrongId<Tag, Rep>& id) {
-    id = StrongId<Tag, Rep>(static_cast<Rep>(reader_.Varint()));
+    Rep value{};
+    Get(value);
+    id = StrongId<Tag, Rep>(value);
   }
   void Get(double& value) {
     const uint64_t bits = reader_.Big64();
@@ -106,6 +113,7 @@ class RowDecoder {
   requires requires(T& row, RowDecoder& a) { row.Fields(a); }
   void Get(T& row) { row.Fields(*this); }
   ByteReader reader_;
+  bool fits_ = true;
 };
 
 template <typename Row>
