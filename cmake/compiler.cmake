@@ -29,6 +29,16 @@ elseif(KAFED_SANITIZE)
     "KAFED_SANITIZE must be empty, asan or tsan, not '${KAFED_SANITIZE}'")
 endif()
 
+# Coverage for libFuzzer everywhere; its main() only in tests/fuzz.
+if(KAFED_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "KAFED_FUZZ needs clang: use the preset fuzz")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined
+    -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_program(KAFED_MOLD mold)
 if(KAFED_MOLD)
   add_link_options(-fuse-ld=mold)

@@ -5,6 +5,7 @@ Parts, in this order:
   unit   the dev build and its unit tests
   tsan   the suites labelled tsan, with clang's ThreadSanitizer
   asan   unit and integration tests with address and undefined sanitizers
+  fuzz   every fuzz target: its kept inputs, then a fixed number of new ones
   helm   the chart, rendered and checked against Kubernetes' own schemas
 
 The last line is "N passed, N failed, N skipped" over all that ran. A skipped
@@ -38,12 +39,13 @@ def set_up(*parts):
         sys.exit("test: the set-up failed")
 
 
-def build(preset, tally):
+def build(preset, tally, *targets):
     """Configures and builds a preset; a failure counts as one failed test."""
     if run(["cmake", "--preset", preset], stdout=subprocess.DEVNULL):
         tally.fail(f"{preset}: configure")
         return False
-    if run(["cmake", "--build", f"build/{preset}", "-j", JOBS]):
+    if run(["cmake", "--build", f"build/{preset}", "-j", JOBS,
+            *(["--target", *targets] if targets else [])]):
         tally.fail(f"{preset}: build")
         return False
     return True
@@ -120,18 +122,23 @@ def part_unit(tally):
         ctest("dev", tally, ["-L", "^unit$", "-LE", "^integration$"])
 
 
+def fixed_addresses():
+    """A prefix: clang 14's runtimes dislike some address space layouts."""
+    wrap = ["setarch", "-R"]
+    if subprocess.run([*wrap, "true"], check=False,
+                      stderr=subprocess.DEVNULL).returncode:
+        wrap = []
+    return wrap
+
+
 def part_tsan(tally):
     set_up("build")
     if not build("tsan", tally):
         return
     options = ("ignore_noninstrumented_modules=1 detect_deadlocks=0 "
                f"halt_on_error=1 suppressions={ROOT}/tools/tsan.supp")
-    # clang 14's runtime dislikes some address space layouts.
-    wrap = ["setarch", "-R"]
-    if subprocess.run([*wrap, "true"], check=False,
-                      stderr=subprocess.DEVNULL).returncode:
-        wrap = []
-    ctest("tsan", tally, ["-L", "^tsan$"], {"TSAN_OPTIONS": options}, wrap)
+    ctest("tsan", tally, ["-L", "^tsan$"], {"TSAN_OPTIONS": options},
+          fixed_addresses())
 
 
 def part_asan(tally):
@@ -143,6 +150,14 @@ def part_asan(tally):
            "UBSAN_OPTIONS": "print_stacktrace=1"})
 
 
+def part_fuzz(tally):
+    set_up("build")
+    if not build("fuzz", tally, "fuzz_targets"):
+        return
+    ctest("fuzz", tally, ["-L", "^fuzz$"],
+          {"UBSAN_OPTIONS": "print_stacktrace=1"}, fixed_addresses())
+
+
 def part_helm(tally):
     set_up("build", "python", "helm_tools")
     counts = ROOT / "build" / ".setup" / "helm.tally"
@@ -152,7 +167,7 @@ def part_helm(tally):
 
 
 PARTS = {"lint": part_lint, "unit": part_unit, "tsan": part_tsan,
-         "asan": part_asan, "helm": part_helm}
+         "asan": part_asan, "fuzz": part_fuzz, "helm": part_helm}
 
 
 def main():
