@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -30,7 +31,9 @@ namespace block_table_internal {
 constexpr int kFanoutBits = 5;
 constexpr int kFanout = 1 << kFanoutBits;
 // A page doubles when a block passes either limit.
-constexpr size_t kMaxBlockRows = 48;
+constexpr size_t kMaxBlockRows = 24;
+// Tags that a look-up compares at once, whatever the rows.
+constexpr size_t kTagsRead = 32;
 constexpr size_t kTargetBlockBytes = 4096;
 constexpr int kMaxPageBits = 20;
 
@@ -38,40 +41,68 @@ struct Node {
   std::atomic<uint32_t> refs{1};
 };
 
-// One allocation: header, tags padded to 16, offsets of row ends, rows. A row
-// is its key's bytes followed by its value's; key sizes stand beside the ends.
+// One allocation: header, tags padded to 16, ends of rows, sizes of keys, rows.
+// A row is its key's bytes followed by its value's. Ends and sizes take three
+// bytes a row, so that with the tags they lie in the first lines of the cache;
+// a block with long keys or much data is wide, and they take six.
 struct Block : Node {
   uint32_t rows;
   uint32_t bytes;  // of the whole allocation
+  bool wide;
 
-  uint8_t* tags() { return reinterpret_cast<uint8_t*>(this + 1); }
-  const uint8_t* tags() const {
-    return reinterpret_cast<const uint8_t*>(this + 1);
-  }
+  static constexpr size_t kNarrowData = UINT16_MAX;
+  static constexpr size_t kNarrowKey = UINT8_MAX;
+
   static size_t PaddedTags(size_t n) { return (n + 15) & ~size_t{15}; }
-  uint32_t* ends() {
-    return reinterpret_cast<uint32_t*>(tags() + PaddedTags(rows));
+  // Bytes before the rows. Never less than FindRow reads of the tags.
+  static size_t HeadBytes(size_t rows, bool wide) {
+    return std::max(sizeof(Block) + kTagsRead,
+                    sizeof(Block) + PaddedTags(rows) + rows * (wide ? 6 : 3));
   }
-  const uint32_t* ends() const {
-    return reinterpret_cast<const uint32_t*>(tags() + PaddedTags(rows));
+  template <typename T>
+  T* At(size_t offset) {
+    return reinterpret_cast<T*>(reinterpret_cast<char*>(this) + offset);
   }
-  uint16_t* key_sizes() { return reinterpret_cast<uint16_t*>(ends() + rows); }
-  const uint16_t* key_sizes() const {
-    return reinterpret_cast<const uint16_t*>(ends() + rows);
+  template <typename T>
+  const T* At(size_t offset) const {
+    return reinterpret_cast<const T*>(reinterpret_cast<const char*>(this) +
+                                      offset);
   }
-  char* data() { return reinterpret_cast<char*>(key_sizes() + rows); }
-  const char* data() const {
-    return reinterpret_cast<const char*>(key_sizes() + rows);
+  size_t ends_at() const { return sizeof(Block) + PaddedTags(rows); }
+
+  uint8_t* tags() { return At<uint8_t>(sizeof(Block)); }
+  const uint8_t* tags() const { return At<uint8_t>(sizeof(Block)); }
+  char* data() { return At<char>(HeadBytes(rows, wide)); }
+  const char* data() const { return At<char>(HeadBytes(rows, wide)); }
+
+  uint32_t end(uint32_t i) const {
+    return wide ? At<uint32_t>(ends_at())[i] : At<uint16_t>(ends_at())[i];
   }
-  uint32_t begin(uint32_t i) const { return i == 0 ? 0 : ends()[i - 1]; }
+  uint32_t begin(uint32_t i) const { return i == 0 ? 0 : end(i - 1); }
+  uint32_t key_size(uint32_t i) const {
+    return wide ? At<uint16_t>(ends_at() + size_t{4} * rows)[i]
+                : At<uint8_t>(ends_at() + size_t{2} * rows)[i];
+  }
+  void Set(uint32_t i, uint32_t end, size_t key_size) {
+    if (wide) {
+      At<uint32_t>(ends_at())[i] = end;
+      At<uint16_t>(ends_at() + size_t{4} * rows)[i] =
+          static_cast<uint16_t>(key_size);
+    } else {
+      At<uint16_t>(ends_at())[i] = static_cast<uint16_t>(end);
+      At<uint8_t>(ends_at() + size_t{2} * rows)[i] =
+          static_cast<uint8_t>(key_size);
+    }
+  }
+
   std::string_view key(uint32_t i) const {
-    return {data() + begin(i), key_sizes()[i]};
+    return {data() + begin(i), key_size(i)};
   }
   std::string_view value(uint32_t i) const {
-    const uint32_t from = begin(i) + key_sizes()[i];
-    return {data() + from, ends()[i] - from};
+    const uint32_t from = begin(i) + key_size(i);
+    return {data() + from, end(i) - from};
   }
-  size_t data_bytes() const { return rows == 0 ? 0 : ends()[rows - 1]; }
+  size_t data_bytes() const { return rows == 0 ? 0 : end(rows - 1); }
 };
 
 struct Page : Node {
@@ -145,14 +176,26 @@ void Release(Root* root) {
   std::free(root);
 }
 
-Block* NewBlock(size_t rows, size_t data_bytes) {
-  const size_t bytes = sizeof(Block) + Block::PaddedTags(rows) +
-                       rows * (sizeof(uint32_t) + sizeof(uint16_t)) +
-                       data_bytes;
+// What the rows of a block to be made add up to.
+struct BlockSize {
+  size_t rows = 0;
+  size_t data_bytes = 0;
+  bool long_keys = false;
+  void Add(std::string_view key, std::string_view value) {
+    rows += 1;
+    data_bytes += key.size() + value.size();
+    long_keys |= key.size() > Block::kNarrowKey;
+  }
+};
+
+Block* NewBlock(const BlockSize& size) {
+  const bool wide = size.long_keys || size.data_bytes > Block::kNarrowData;
+  const size_t bytes = Block::HeadBytes(size.rows, wide) + size.data_bytes;
   auto* block = new (Allocate(bytes)) Block;
-  block->rows = static_cast<uint32_t>(rows);
+  block->rows = static_cast<uint32_t>(size.rows);
   block->bytes = static_cast<uint32_t>(bytes);
-  std::memset(block->tags(), 0, Block::PaddedTags(rows));
+  block->wide = wide;
+  std::memset(block->tags(), 0, Block::PaddedTags(size.rows));
   return block;
 }
 
@@ -167,69 +210,98 @@ Page* NewPage(uint32_t bits) {
 // Appends rows to a block that was made with room for exactly them.
 class BlockWriter {
  public:
-  explicit BlockWriter(Block* block) : block_(block) {}
+  explicit BlockWriter(Block* block)
+      : block_(block), data_(block == nullptr ? nullptr : block->data()) {}
   void Add(uint8_t tag, std::string_view key, std::string_view value) {
-    char* out = block_->data() + end_;
+    char* out = data_ + end_;
     std::memcpy(out, key.data(), key.size());
     std::memcpy(out + key.size(), value.data(), value.size());
     end_ += static_cast<uint32_t>(key.size() + value.size());
     block_->tags()[next_] = tag;
-    block_->ends()[next_] = end_;
-    block_->key_sizes()[next_] = static_cast<uint16_t>(key.size());
+    block_->Set(next_, end_, key.size());
     ++next_;
   }
 
  private:
   Block* block_;
+  char* data_;
   uint32_t next_ = 0;
   uint32_t end_ = 0;
 };
 
 constexpr uint32_t kNoRow = UINT32_MAX;
 
+// The rows of a block of up to kMaxBlockRows whose tag is `tag`, as bits. The
+// work is the same for every block, so that the processor need not guess.
+uint64_t RowsWithTag(const Block* block, uint8_t tag) {
+  static_assert(kMaxBlockRows <= kTagsRead);
+  const uint8_t* tags = block->tags();
+  uint64_t matches = 0;
+#ifdef __SSE2__
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
+  for (size_t group = 0; group < kTagsRead / 16; ++group) {
+    const __m128i some =
+        _mm_loadu_si128(reinterpret_cast<const __m128i*>(tags + 16 * group));
+    const auto equal =
+        static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(some, wanted)));
+    matches |= uint64_t{equal} << (16 * group);
+  }
+#else
+  for (uint32_t row = 0; row < kTagsRead; ++row) {
+    matches |= uint64_t{tags[row] == tag} << row;
+  }
+#endif
+  return matches & ((uint64_t{1} << block->rows) - 1);
+}
+
 // Row index of `key` in `block`, or kNoRow.
 uint32_t FindRow(const Block* block, uint8_t tag, std::string_view key) {
   if (block == nullptr) return kNoRow;
-  const uint8_t* tags = block->tags();
-#ifdef __SSE2__
-  const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
-  for (uint32_t base = 0; base < block->rows; base += 16) {
-    const __m128i group =
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(tags + base));
-    auto matches =
-        static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(group, wanted)));
-    for (; matches != 0; matches &= matches - 1) {
-      const uint32_t row =
-          base + static_cast<uint32_t>(std::countr_zero(matches));
-      if (row < block->rows && block->key(row) == key) return row;
+  if (block->rows > kMaxBlockRows) {  // of a page that cannot grow any more
+    for (uint32_t row = 0; row < block->rows; ++row) {
+      if (block->tags()[row] == tag && block->key(row) == key) return row;
     }
+    return kNoRow;
   }
-#else
-  for (uint32_t row = 0; row < block->rows; ++row) {
-    if (tags[row] == tag && block->key(row) == key) return row;
+  for (uint64_t matches = RowsWithTag(block, tag); matches != 0;
+       matches &= matches - 1) {
+    const auto row = static_cast<uint32_t>(std::countr_zero(matches));
+    if (block->key(row) == key) return row;
   }
-#endif
   return kNoRow;
+}
+
+constexpr size_t kCacheLine = 64;
+
+// Fetches `lines` of a block behind its first one.
+void PrefetchLines(const Block* block, size_t lines) {
+  for (size_t i = 1; i <= lines; ++i) {
+    __builtin_prefetch(reinterpret_cast<const char*>(block) + i * kCacheLine);
+  }
+}
+
+// Fetches the first row that FindRow will compare.
+void PrefetchRow(const Block* block, uint8_t tag) {
+  if (block == nullptr || block->rows > kMaxBlockRows) return;
+  const uint64_t matches = RowsWithTag(block, tag);
+  if (matches == 0) return;
+  const auto row = static_cast<uint32_t>(std::countr_zero(matches));
+  __builtin_prefetch(block->data() + block->begin(row));
 }
 
 // `block` with row `replaced` left out (kNoRow: none) and, unless `value` is
 // null, (key, *value) in its place or at the end.
 Block* Rebuild(const Block* block, uint32_t replaced, uint8_t tag,
                std::string_view key, const std::string_view* value) {
-  size_t rows = block == nullptr ? 0 : block->rows;
-  size_t bytes = block == nullptr ? 0 : block->data_bytes();
-  if (replaced != kNoRow) {
-    rows -= 1;
-    bytes -= block->key(replaced).size() + block->value(replaced).size();
-  }
-  if (value != nullptr) {
-    rows += 1;
-    bytes += key.size() + value->size();
-  }
-  if (rows == 0) return nullptr;
-  Block* made = NewBlock(rows, bytes);
-  BlockWriter writer(made);
   const uint32_t old_rows = block == nullptr ? 0 : block->rows;
+  BlockSize size;
+  for (uint32_t i = 0; i < old_rows; ++i) {
+    if (i != replaced) size.Add(block->key(i), block->value(i));
+  }
+  if (value != nullptr) size.Add(key, *value);
+  if (size.rows == 0) return nullptr;
+  Block* made = NewBlock(size);
+  BlockWriter writer(made);
   for (uint32_t i = 0; i < old_rows; ++i) {
     if (i == replaced) {
       if (value != nullptr) writer.Add(tag, key, *value);
@@ -248,18 +320,15 @@ bool TooLarge(const Block* block) {
 
 // Splits a block between two by hash bit; `bits` is the new page's.
 void SplitBlock(const Block* block, uint32_t bits, Block** low, Block** high) {
-  std::array<size_t, 2> rows = {0, 0};
-  std::array<size_t, 2> bytes = {0, 0};
+  std::array<BlockSize, 2> sizes;
   const auto side = [&](uint32_t i) {
     return BlockOf(HashKey(block->key(i)), bits) & 1;
   };
   for (uint32_t i = 0; i < block->rows; ++i) {
-    const uint32_t s = side(i);
-    rows[s] += 1;
-    bytes[s] += block->key(i).size() + block->value(i).size();
+    sizes[side(i)].Add(block->key(i), block->value(i));
   }
-  *low = rows[0] == 0 ? nullptr : NewBlock(rows[0], bytes[0]);
-  *high = rows[1] == 0 ? nullptr : NewBlock(rows[1], bytes[1]);
+  *low = sizes[0].rows == 0 ? nullptr : NewBlock(sizes[0]);
+  *high = sizes[1].rows == 0 ? nullptr : NewBlock(sizes[1]);
   std::array<BlockWriter, 2> writers = {BlockWriter(*low), BlockWriter(*high)};
   for (uint32_t i = 0; i < block->rows; ++i) {
     writers[side(i)].Add(block->tags()[i], block->key(i), block->value(i));
@@ -393,6 +462,9 @@ BlockTable::~BlockTable() { Release(root_); }
 std::optional<std::string_view> BlockTable::Find(std::string_view key) const {
   const uint64_t hash = HashKey(key);
   const Block* block = FindBlock(root_, hash);
+  // All of it at once: waiting for the head to fetch the row takes twice as
+  // long.
+  PrefetchLines(block, 6);
   const uint32_t row = FindRow(block, TagOf(hash), key);
   if (row == kNoRow) return std::nullopt;
   return block->value(row);
@@ -415,11 +487,10 @@ void BlockTable::FindMany(
     }
     for (size_t i = 0; i < count; ++i) {
       blocks[i] = FindBlock(root_, hashes[i]);
-      if (blocks[i] != nullptr) {
-        __builtin_prefetch(blocks[i]);
-        __builtin_prefetch(reinterpret_cast<const char*>(blocks[i]) + 64);
-      }
+      __builtin_prefetch(blocks[i]);
+      PrefetchLines(blocks[i], 2);
     }
+    for (size_t i = 0; i < count; ++i) PrefetchRow(blocks[i], TagOf(hashes[i]));
     for (size_t i = 0; i < count; ++i) {
       const uint32_t row = FindRow(blocks[i], TagOf(hashes[i]), keys[base + i]);
       if (row == kNoRow) {

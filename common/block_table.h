@@ -6,7 +6,7 @@
 //
 //   root (32 pointers) -> branch (32) -> page (2^k blocks) -> block
 //
-// A block is one allocation that holds about 30 rows: 8-bit tags, offsets,
+// A block is one allocation that holds about 17 rows: 8-bit tags, offsets,
 // then keys and values back to back. There is no object for each key. A page
 // doubles its blocks when they grow too large and rehashes only itself, so no
 // edit ever costs in proportion to the table. Nodes that were made since the

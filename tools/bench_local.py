@@ -36,21 +36,22 @@ def lookups(bench, _wanted):
         runs = bench.google(
             "lookup_bench",
             "^(LookUp/(short_names|uuids)|LookUpGroups/(short_names|uuids)|"
-            "LookUpLatency.*)$", "--benchmark_min_time=1")
+            "LookUpLatency.*|DependentRead)$", "--benchmark_min_time=1")
         latency, = [run for name, run in runs.items()
                     if name.startswith("LookUpLatency")]
         return {"short": _rate(runs, "LookUp/short_names"),
                 "uuid": _rate(runs, "LookUp/uuids"),
                 "grouped": _rate(runs, "LookUpGroups/short_names"),
                 "grouped_uuid": _rate(runs, "LookUpGroups/uuids"),
+                "dependent_reads": 1e9 / runs["DependentRead"][0]["real_time"],
                 "p50_ns": latency[0]["p50_ns"], "p99_ns": latency[0]["p99_ns"]}
 
     found = bench.rounds(3, {
         "local": local,
         "redis_get": lambda: redis.load("get", 1, 1),
         "redis_get_pipelined_100": lambda: redis.load("get", 100, 1)})
-    peers = [(name, found[name])
-             for name in ("redis_get", "redis_get_pipelined_100")]
+    peers = [(name, found[name]) for name in (
+        "redis_get", "redis_get_pipelined_100", "dependent_reads")]
     bench.add("lookup_local_1m", found["short"], "ops/s", peers)
     bench.add("lookup_local_1m_uuid", found["uuid"], "ops/s", peers)
     bench.add("lookup_local_1m_grouped", found["grouped"], "ops/s", peers)

@@ -136,8 +136,10 @@ absl::Status Apply(const v1::KafkaTopicPlanned& record, Editor* editor) {
     const PartitionNumber number(record.first_partition() + i);
     slots.slots.push_back({number.value() + 1, 0});
     Partition partition;
-    partition.chain.push_back({sub_cluster_id, id, i, Epoch(record.epoch()), 0,
-                               0, v1::SEGMENT_STATE_OPEN});
+    partition.chain.push_back({.sub_cluster = sub_cluster_id,
+                               .kafka_topic = id,
+                               .kafka_partition = i,
+                               .epoch = Epoch(record.epoch())});
     editor->PutView(Table::kPartitions, KeyOf(topic_id, number), partition);
   }
   editor->Put(Table::kSlots, KeyOf(id), slots);

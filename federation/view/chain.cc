@@ -28,13 +28,13 @@ v1::Segment SegmentOf(const Segment& segment) {
 }
 
 Segment FieldsOf(const v1::Segment& segment) {
-  return {SubClusterId(segment.sub_cluster_id()),
-          KafkaTopicId(segment.kafka_topic_id()),
-          segment.kafka_partition(),
-          Epoch(segment.epoch()),
-          segment.start_offset(),
-          segment.end_offset(),
-          segment.state()};
+  return {.sub_cluster = SubClusterId(segment.sub_cluster_id()),
+          .kafka_topic = KafkaTopicId(segment.kafka_topic_id()),
+          .kafka_partition = segment.kafka_partition(),
+          .state = segment.state(),
+          .epoch = Epoch(segment.epoch()),
+          .start_offset = segment.start_offset(),
+          .end_offset = segment.end_offset()};
 }
 
 }  // namespace kafed::federation

@@ -16,10 +16,10 @@ struct Segment {
   SubClusterId sub_cluster;
   KafkaTopicId kafka_topic;
   uint32_t kafka_partition = 0;
+  v1::SegmentState state = v1::SEGMENT_STATE_OPEN;
   Epoch epoch;
   uint64_t start_offset = 0;
   uint64_t end_offset = 0;
-  v1::SegmentState state = v1::SEGMENT_STATE_OPEN;
   template <typename A>
   void Fields(A& a) {
     a(sub_cluster, kafka_topic, kafka_partition, epoch, start_offset,

@@ -45,7 +45,9 @@ std::string PairKey(uint32_t a, uint32_t b) {
 // Topic id and key in a buffer of its own: no allocation on look-ups.
 class KeyBuffer {
  public:
-  KeyBuffer(TopicId topic, std::string_view id) {
+  KeyBuffer() {}  // NOLINT: bytes that are not set are not read
+  KeyBuffer(TopicId topic, std::string_view id) { Set(topic, id); }
+  void Set(TopicId topic, std::string_view id) {
     size_ = std::min(id.size(), bytes_.size() - 4);
     const uint32_t number = topic.value();
     for (int i = 0; i < 4; ++i) {
@@ -59,6 +61,13 @@ class KeyBuffer {
   std::array<char, 260> bytes_;
   size_t size_;
 };
+
+// The partition of a key that has one, from the bytes of its KeyPartitions.
+std::optional<PartitionNumber> OnlyPartition(std::string_view bytes) {
+  ByteReader reader(bytes);
+  if (reader.Varint() != 1) return std::nullopt;
+  return PartitionNumber(reader.Varint32());
+}
 
 }  // namespace
 
@@ -80,14 +89,7 @@ absl::Status RouteView::Apply(const v1::Row& row) {
       ApplyTopic(row.topic(), row.deleted());
       return absl::OkStatus();
     case v1::Row::kKafkaTopic:
-      if (row.deleted()) {
-        kafka_topics_.Erase(NumberKey(row.kafka_topic().id()));
-      } else {
-        // The first byte says "ready" without parsing the rest.
-        kafka_topics_.Put(NumberKey(row.kafka_topic().id()),
-                          std::string(row.kafka_topic().ready() ? "1" : "0") +
-                              row.kafka_topic().SerializeAsString());
-      }
+      ApplyKafkaTopic(row.kafka_topic(), row.deleted());
       return absl::OkStatus();
     case v1::Row::kPartition:
       ApplyPartition(row.partition(), row.deleted());
@@ -117,6 +119,7 @@ void RouteView::ApplyTopic(const v1::TopicRow& row, bool deleted) {
         buckets_.Erase(PairKey(row.id(), b));
       }
       small->topics.erase(old);
+      writable_.Edit(row.id()) = {};
     }
   }
   if (!deleted) {
@@ -126,10 +129,22 @@ void RouteView::ApplyTopic(const v1::TopicRow& row, bool deleted) {
   small_ = std::move(small);
 }
 
+void RouteView::ApplyKafkaTopic(const v1::KafkaTopicRow& row, bool deleted) {
+  const std::string key = NumberKey(row.id());
+  if (deleted) {
+    kafka_topics_.Erase(key);
+  } else {
+    kafka_topics_.Put(key, row.SerializeAsString());
+  }
+  ready_.Edit(row.id()) = !deleted && row.ready() ? 1 : 0;
+}
+
 void RouteView::ApplyPartition(const v1::PartitionRow& row, bool deleted) {
   const std::string key = PairKey(row.topic_id(), row.partition());
+  Segment& writable = writable_.Edit(row.topic_id()).Edit(row.partition());
   if (deleted) {
     partitions_.Erase(key);
+    writable = Segment();
     return;
   }
   ViewPartition partition;
@@ -140,6 +155,8 @@ void RouteView::ApplyPartition(const v1::PartitionRow& row, bool deleted) {
   partition.high = row.high();
   partition.parents.assign(row.parents().begin(), row.parents().end());
   partitions_.Put(key, EncodeRow(partition));
+  const Segment* newest = WritableOf(partition.chain);
+  writable = newest == nullptr ? Segment() : *newest;
   const v1::TopicRow* topic = this->topic(TopicId(row.topic_id()));
   if (topic == nullptr || topic->kind() != v1::TOPIC_KIND_HASHED) return;
   if (row.high() == 0) return;  // no range yet
@@ -210,35 +227,76 @@ absl::StatusOr<std::vector<Target>> RouteView::Route(
 bool RouteView::RouteOne(TopicId id, std::string_view key,
                          Target* target) const {
   const auto bytes = keys_.Find(KeyBuffer(id, key).view());
-  if (bytes) {
-    ByteReader reader(*bytes);
-    if (reader.Varint() != 1) return false;
-    return Resolve(id, PartitionNumber(reader.Varint32()), target);
+  const auto number = bytes ? OnlyPartition(*bytes) : OwnerOfHash(id, key);
+  return number && Resolve(id, *number, target);
+}
+
+size_t RouteView::RouteMany(TopicId id, std::span<const std::string_view> ids,
+                            std::span<Target> targets) const {
+  constexpr size_t kGroup = 16;
+  std::array<KeyBuffer, kGroup> buffers;
+  std::array<std::string_view, kGroup> keys;
+  std::array<std::optional<std::string_view>, kGroup> values;
+  std::array<std::optional<PartitionNumber>, kGroup> numbers;
+  std::array<const Segment*, kGroup> segments;
+  size_t found = 0;
+  for (size_t base = 0; base < ids.size(); base += kGroup) {
+    const size_t count = std::min(kGroup, ids.size() - base);
+    for (size_t i = 0; i < count; ++i) {
+      buffers[i].Set(id, ids[base + i]);
+      keys[i] = buffers[i].view();
+    }
+    keys_.FindMany({keys.data(), count}, {values.data(), count});
+    for (size_t i = 0; i < count; ++i) {
+      numbers[i] = values[i] ? OnlyPartition(*values[i])
+                             : OwnerOfHash(id, ids[base + i]);
+      segments[i] = numbers[i] ? WritableAt(id, *numbers[i]) : nullptr;
+      __builtin_prefetch(segments[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      Target& target = targets[base + i];
+      if (numbers[i] && FillTarget(id, *numbers[i], segments[i], &target)) {
+        ++found;
+      } else {
+        target = Target();
+      }
+    }
   }
+  return found;
+}
+
+std::optional<PartitionNumber> RouteView::OwnerOfHash(
+    TopicId id, std::string_view key) const {
   const v1::TopicRow* row = topic(id);
-  if (row == nullptr || row->kind() != v1::TOPIC_KIND_HASHED) return false;
+  if (row == nullptr || row->kind() != v1::TOPIC_KIND_HASHED) {
+    return std::nullopt;
+  }
   const uint32_t hash = KeyHash(key);
   const auto bucket =
       buckets_.Find(PairKey(id.value(), BucketOf(hash, row->range_bits())));
-  if (!bucket) return false;
-  const auto number = OwnerOf(DecodeRow<HashBucket>(*bucket), hash);
-  return number && Resolve(id, *number, target);
+  if (!bucket) return std::nullopt;
+  return OwnerOf(DecodeRow<HashBucket>(*bucket), hash);
+}
+
+const Segment* RouteView::WritableAt(TopicId id, PartitionNumber number) const {
+  const RadixArray<Segment>* partitions = writable_.Find(id.value());
+  return partitions == nullptr ? nullptr : partitions->Find(number.value());
+}
+
+bool RouteView::FillTarget(TopicId id, PartitionNumber number,
+                           const Segment* writable, Target* target) const {
+  if (writable == nullptr || !writable->epoch.valid()) return false;
+  const uint8_t* ready = ready_.Find(writable->kafka_topic.value());
+  target->topic = id;
+  target->partition = number;
+  target->segment = *writable;
+  target->ready = ready != nullptr && *ready != 0;
+  return true;
 }
 
 bool RouteView::Resolve(TopicId id, PartitionNumber number,
                         Target* target) const {
-  const auto bytes = partitions_.Find(PairKey(id.value(), number.value()));
-  if (!bytes) return false;
-  const auto row = DecodeRow<ViewPartition>(*bytes);
-  const Segment* segment = WritableOf(row.chain);
-  if (segment == nullptr) return false;
-  const auto kafka_topic =
-      kafka_topics_.Find(NumberKey(segment->kafka_topic.value()));
-  target->topic = id;
-  target->partition = number;
-  target->segment = *segment;
-  target->ready = kafka_topic && kafka_topic->front() == '1';
-  return true;
+  return FillTarget(id, number, WritableAt(id, number), target);
 }
 
 TopicId RouteView::FindTopic(std::string_view name) const {
@@ -260,8 +318,8 @@ const v1::SubClusterRow* RouteView::sub_cluster(SubClusterId id) const {
 std::optional<v1::KafkaTopicRow> RouteView::kafka_topic(KafkaTopicId id) const {
   const auto bytes = kafka_topics_.Find(NumberKey(id.value()));
   v1::KafkaTopicRow row;
-  if (!bytes || !row.ParseFromArray(bytes->data() + 1,
-                                    static_cast<int>(bytes->size() - 1))) {
+  if (!bytes ||
+      !row.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()))) {
     return std::nullopt;
   }
   return row;
@@ -348,7 +406,8 @@ void RouteView::ForEachRow(
 
 size_t RouteView::MemoryBytes() const {
   return kafka_topics_.MemoryBytes() + partitions_.MemoryBytes() +
-         keys_.MemoryBytes() + buckets_.MemoryBytes();
+         keys_.MemoryBytes() + buckets_.MemoryBytes() +
+         writable_.MemoryBytes() + ready_.MemoryBytes();
 }
 
 TableDigest RouteView::Digest() const {

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 #include "tests/bench/fleet_model.h"
@@ -63,32 +65,38 @@ void LookUp(benchmark::State& state, const FleetShape& shape) {
   state.SetItemsProcessed(state.iterations() * kGroup);
 }
 
-// Views that have a grouped look-up answer it with prefetching.
-template <typename View>
-bool RouteGroup(const View& view, std::span<const std::string_view> keys,
-                std::span<Target> targets) {
-  if constexpr (requires { view.RouteMany(kTopic, keys, targets); }) {
-    return view.RouteMany(kTopic, keys, targets) == keys.size();
-  } else {
-    bool found = true;
-    for (size_t i = 0; i < keys.size(); ++i) {
-      found &= view.RouteOne(kTopic, keys[i], &targets[i]);
-    }
-    return found;
-  }
-}
-
 void LookUpGroups(benchmark::State& state, const FleetShape& shape) {
   const Table& table = TableOf(shape);
   std::vector<Target> targets(kGroup);
   size_t next = 0;
   for (auto _ : state) {
-    Check(RouteGroup(table.view, {table.keys.data() + next, kGroup}, targets));
+    Check(table.view.RouteMany(kTopic, {table.keys.data() + next, kGroup},
+                               targets) == kGroup);
     benchmark::DoNotOptimize(targets.data());
     benchmark::ClobberMemory();
     next = (next + kGroup) % kKeys;
   }
   state.SetItemsProcessed(state.iterations() * kGroup);
+}
+
+// The limit: reads that each wait for the one before, over as many bytes as
+// the view has. A look-up cannot do with fewer than two of them.
+void DependentRead(benchmark::State& state) {
+  constexpr size_t kLine = 64 / sizeof(uint32_t);
+  constexpr uint32_t kLines = (32 << 20) / 64;
+  std::vector<uint32_t> order(kLines);
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(42));
+  std::vector<uint32_t> memory(kLines * kLine);
+  for (uint32_t i = 0; i < kLines; ++i) {
+    memory[order[i] * kLine] = order[(i + 1) % kLines];
+  }
+  uint32_t at = 0;
+  for (auto _ : state) {
+    at = memory[at * kLine];
+    benchmark::DoNotOptimize(at);
+  }
+  state.SetItemsProcessed(state.iterations());
 }
 
 double Nanoseconds(SteadyClock::duration time) {
@@ -150,6 +158,7 @@ void Memory(benchmark::State& state) {
   }
 }
 
+BENCHMARK(DependentRead);
 BENCHMARK_CAPTURE(LookUp, short_names, FleetShape{});
 BENCHMARK_CAPTURE(LookUp, uuids, FleetShape{.uuid = true});
 BENCHMARK_CAPTURE(LookUpGroups, short_names, FleetShape{});

@@ -79,6 +79,21 @@ TEST(BlockTableTest, LargeValuesAndManyRowsShareBlocksFairly) {
   EXPECT_LT((table.MemoryBytes() - large.size()) / 100'000, 64u);
 }
 
+TEST(BlockTableTest, LongKeysStandBesideShortOnes) {
+  BlockTable table;
+  std::map<std::string, std::string> model;
+  for (size_t i = 0; i < 1'000; ++i) {
+    std::string key = std::to_string(i);
+    key.resize(std::max(key.size(), i % 7 == 0 ? 250 + i % 12 : 0), 'k');
+    const std::string value(i % 11 == 0 ? 300 * i : i % 5, 'v');
+    table.Put(key, value);
+    model[key] = value;
+  }
+  for (const auto& [key, value] : model) EXPECT_EQ(table.Find(key), value);
+  for (const auto& [key, value] : model) EXPECT_TRUE(table.Erase(key));
+  EXPECT_TRUE(table.empty());
+}
+
 TEST(BlockTableTest, AScanVisitsEachRowOnceAcrossEdits) {
   BlockTable table;
   for (int i = 0; i < 20'000; ++i) table.Put(std::to_string(i), "v");

@@ -77,6 +77,44 @@ TEST_F(ViewTest, RoutesLikeTheImage) {
   EXPECT_FALSE(view.Route("no-slash").ok());
 }
 
+TEST_F(ViewTest, ManyAreRoutedAsOneByOne) {
+  RouteView view = FromScratch(lab_.image());
+  v1::Row seen;
+  *seen.mutable_kafka_topic() =
+      *view.kafka_topic(lab_.SegmentOfHost("nca", "e7").kafka_topic);
+  seen.mutable_kafka_topic()->set_ready(true);
+  ASSERT_TRUE(view.Apply(seen).ok());
+  EXPECT_TRUE(view.Route("nca/e7")->at(0).ready);
+  EXPECT_FALSE(view.Route("nca/u7")->at(0).ready);
+  std::vector<std::string> names = {"ghost", "", std::string(300, 'x')};
+  for (int i = 0; i < 40; ++i) {
+    names.push_back("e" + std::to_string(i));
+    names.push_back("u" + std::to_string(i));
+  }
+  const std::vector<std::string_view> ids(names.begin(), names.end());
+  for (const std::string_view topic : {"nca", "orders", "nothing"}) {
+    const TopicId id = view.FindTopic(topic);
+    std::vector<Target> targets(ids.size());
+    size_t found = 0;
+    const size_t many = view.RouteMany(id, ids, targets);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Target target;
+      if (!view.RouteOne(id, ids[i], &target)) {
+        EXPECT_FALSE(targets[i].topic.valid()) << ids[i];
+        continue;
+      }
+      ++found;
+      EXPECT_EQ(targets[i].topic, id);
+      EXPECT_EQ(targets[i].partition, target.partition) << ids[i];
+      EXPECT_EQ(targets[i].segment.kafka_topic, target.segment.kafka_topic);
+      EXPECT_EQ(targets[i].segment.kafka_partition,
+                target.segment.kafka_partition);
+      EXPECT_EQ(targets[i].ready, target.ready);
+    }
+    EXPECT_EQ(many, found) << topic;
+  }
+}
+
 TEST_F(ViewTest, ADeltaHoldsExactlyTheRowsThatChanged) {
   const Position before = lab_.image().position();
   RouteView view = FromScratch(lab_.image());
