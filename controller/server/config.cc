@@ -101,7 +101,8 @@ std::vector<Property> MakeProperties() {
              &C::log_budget_bytes),
       Number("free_space_floor_bytes", "bytes", 256ull << 20, 0, UINT64_MAX,
              "Changes are refused when less disk space than this would be "
-             "left.",
+             "left. 0: not looked at, as where a file system does not tell; "
+             "storage then meets the full disk itself, and recovers from it.",
              &C::free_space_floor_bytes),
       Number("worker_threads", "count", 32, 4, 1'024,
              "Threads for calls that wait (joins, imports, snapshots).",
@@ -118,11 +119,15 @@ absl::Status CheckAddress(const Property& property, const std::string& value) {
   if (property.name == "http_listen" && value == "off") return absl::OkStatus();
   const size_t colon = value.rfind(':');
   uint32_t port = 0;
+  const auto bad = [&] {
+    return Bad(property, "'" + value + "' is not HOST:PORT");
+  };
+  if (colon == std::string::npos || colon == 0) return bad();
   const char* begin = value.data() + colon + 1;
   const char* end = value.data() + value.size();
-  if (colon == std::string::npos || colon == 0 || begin == end ||
-      std::from_chars(begin, end, port).ptr != end || port > 65535) {
-    return Bad(property, "'" + value + "' is not HOST:PORT");
+  if (begin == end || std::from_chars(begin, end, port).ptr != end ||
+      port > 65535) {
+    return bad();
   }
   return absl::OkStatus();
 }

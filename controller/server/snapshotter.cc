@@ -1,5 +1,7 @@
 #include "controller/server/snapshotter.h"
 
+#include <algorithm>
+
 #include "absl/time/time.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -9,6 +11,8 @@ namespace kafed::controller {
 namespace {
 // How often it looks whether enough entries were written.
 constexpr absl::Duration kLook = absl::Seconds(1);
+// After one that failed the pause doubles, as a full disk may last.
+constexpr absl::Duration kLongestPause = absl::Seconds(64);
 }  // namespace
 
 Snapshotter::Snapshotter(const SnapshotterOptions& options, Replica* replica,
@@ -64,14 +68,16 @@ void Snapshotter::Loop() {
     mutex_.AssertReaderHeld();
     return stopping_;
   };
+  absl::Duration pause = kLook;
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), kLook)) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), pause)) return;
     }
     const uint64_t index = replica_.image()->head().index.value();
     if (index < NewestIndex() + options_.every_entries) continue;
     const absl::Status saved = SaveNow();
+    pause = saved.ok() ? kLook : std::min(pause * 2, kLongestPause);
     if (!saved.ok()) LogWarning("snapshot failed", {{"why", saved}});
   }
 }

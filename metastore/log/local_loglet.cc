@@ -126,6 +126,7 @@ absl::Status LocalLoglet::CheckRoom(uint64_t added_bytes) const {
       kept_bytes + added_bytes > options_.budget_bytes) {
     return BudgetStatus(kept_bytes, added_bytes, options_.budget_bytes);
   }
+  RETURN_IF_ERROR(store_.Health());
   return store_.CheckFreeSpace(added_bytes);
 }
 
@@ -154,6 +155,10 @@ AppendOutcome LocalLoglet::AppendBatchAt(LogIndex first,
     return RefusedOutcome(tail, room);
   }
   if (absl::Status written = Write(first, entries); !written.ok()) {
+    // A full disk: nothing of it stands, now or later.
+    if (absl::IsResourceExhausted(written)) {
+      return RefusedOutcome(tail, written);
+    }
     open_batch_ = OpenBatch{first, {entries.begin(), entries.end()}};
     return UnknownOutcome(tail, written);
   }

@@ -216,6 +216,14 @@ absl::Status SnapshotStore::Publish(const StoredSnapshot& snapshot) {
   return absl::OkStatus();
 }
 
+absl::Status SnapshotStore::DeleteUnwanted() {
+  while (!unwanted_.empty()) {
+    RETURN_IF_ERROR(store_.snapshots().Delete(unwanted_.back()));
+    unwanted_.pop_back();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SnapshotStore::DeleteOld() {
   while (true) {
     SnapshotPosition oldest;
@@ -225,7 +233,8 @@ absl::Status SnapshotStore::DeleteOld() {
       oldest = snapshots_.front().position;
       snapshots_.erase(snapshots_.begin());
     }
-    RETURN_IF_ERROR(store_.snapshots().Delete(oldest));
+    unwanted_.push_back(oldest);
+    RETURN_IF_ERROR(DeleteUnwanted());
   }
 }
 
@@ -235,8 +244,9 @@ absl::StatusOr<StoredSnapshot> SnapshotStore::Write(
         produce) {
   std::lock_guard saving(save_mutex_);
   if (auto found = Find(position); found.has_value()) return *found;
-  // What an earlier attempt may have left must not follow the new pieces.
-  RETURN_IF_ERROR(store_.snapshots().Delete(position));
+  // What earlier attempts left takes room, and must not follow the new pieces.
+  unwanted_.push_back(position);
+  RETURN_IF_ERROR(DeleteUnwanted());
   PieceWriter pieces(&store_, position);
   auto snapshot =
       produce([&pieces](std::string_view bytes) { return pieces.Take(bytes); });
@@ -249,10 +259,11 @@ absl::StatusOr<StoredSnapshot> SnapshotStore::Write(
     status = Publish(*snapshot);
   }
   if (!status.ok()) {
-    // Best effort: the next start removes them too.
-    const absl::Status removed = store_.snapshots().Delete(position);
+    // Best effort: the next attempt or start removes them too.
+    unwanted_.push_back(position);
+    const absl::Status removed = DeleteUnwanted();
     if (!removed.ok()) {
-      LogWarning("an unfinished snapshot stays until the next start",
+      LogWarning("an unfinished snapshot stays until the next one",
                  {{"position", Name(position)}, {"error", removed}});
     }
     return Annotate(status, "cannot save the snapshot at " + Name(position));

@@ -86,15 +86,18 @@ class SnapshotStore {
       const std::function<absl::StatusOr<StoredSnapshot>(SnapshotSink)>&
           produce);
   absl::Status Publish(const StoredSnapshot& snapshot);
+  // Both REQUIRE save_mutex_.
   absl::Status DeleteOld();
+  absl::Status DeleteUnwanted();
 
   Store& store_;
   const SnapshotStoreOptions options_;
   const Clock& clock_;
-  std::mutex save_mutex_;                  // held for a whole save
-  mutable std::mutex mutex_;               // guards snapshots_
-  std::vector<StoredSnapshot> snapshots_;  // oldest first
-  size_t unreadable_ = 0;                  // set by Load
+  std::mutex save_mutex_;                   // held for a whole save
+  std::vector<SnapshotPosition> unwanted_;  // still to be deleted
+  mutable std::mutex mutex_;                // guards snapshots_
+  std::vector<StoredSnapshot> snapshots_;   // oldest first
+  size_t unreadable_ = 0;                   // set by Load
 };
 
 // The manifest's bytes; docs/internals/snapshot-format.md.

@@ -1,6 +1,5 @@
 #include "metastore/store/database.h"
 
-#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 
 #include <algorithm>
@@ -30,6 +29,8 @@ constexpr char kMetaFamily[] = "meta";
 constexpr size_t kLargeBufferBytes = 8 << 20;
 constexpr size_t kSmallBufferBytes = 1 << 20;
 constexpr uint64_t kMaxWriteAheadBytes = 64 << 20;
+// Room beyond what is opened anew: to go on with a little.
+constexpr uint64_t kSpareBytes = 2 << 20;
 
 class ForwardingLogger : public rocksdb::Logger {
  public:
@@ -60,30 +61,8 @@ class ForwardingLogger : public rocksdb::Logger {
   }
 };
 
-class HealthListener : public rocksdb::EventListener {
- public:
-  explicit HealthListener(std::shared_ptr<DatabaseHealth> health)
-      : health_(std::move(health)) {}
-
-  void OnBackgroundError(rocksdb::BackgroundErrorReason reason,
-                         rocksdb::Status* error) override {
-    const absl::Status status = Translate(*error, "storage takes no writes");
-    LogError("storage takes no writes",
-             {{"reason", static_cast<int>(reason)}, {"error", status}});
-    health_->Set(status);
-  }
-  void OnErrorRecoveryEnd(
-      const rocksdb::BackgroundErrorRecoveryInfo& info) override {
-    if (!info.new_bg_error.ok()) return;
-    LogInfo("storage takes writes again");
-    health_->Set(absl::OkStatus());
-  }
-
- private:
-  const std::shared_ptr<DatabaseHealth> health_;
-};
-
-rocksdb::DBOptions DatabaseOptions(std::shared_ptr<DatabaseHealth> health) {
+rocksdb::DBOptions DatabaseOptions(
+    std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions options;
 #ifdef KAFED_FAILPOINTS
   options.env = UnsyncedLossEnv();
@@ -95,10 +74,10 @@ rocksdb::DBOptions DatabaseOptions(std::shared_ptr<DatabaseHealth> health) {
   options.max_total_wal_size = kMaxWriteAheadBytes;
   options.max_background_jobs = 2;
   options.max_open_files = 512;
+  options.max_bgerror_resume_count = 0;  // see mender.h
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.listeners.push_back(
-      std::make_shared<HealthListener>(std::move(health)));
+  options.listeners.push_back(std::move(listener));
   return options;
 }
 
@@ -174,23 +153,44 @@ uint64_t GetBigEndian(std::string_view in, size_t offset, int bytes) {
   return value;
 }
 
-absl::Status DatabaseHealth::Get() const {
-  std::lock_guard lock(mutex_);
-  return status_;
+Database::Database(const std::string& directory, WriteHook hook)
+    : directory_(directory),
+      path_(directory + "/db"),
+      hook_(std::move(hook)),
+      mender_(directory) {}
+
+absl::Status Database::OpenFiles(bool read_only) {
+  rocksdb::DBOptions options = DatabaseOptions(mender_.listener());
+  options.create_if_missing = !read_only;
+  options.create_missing_column_families = !read_only;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      read_only ? rocksdb::DB::OpenForReadOnly(options, path_, Families(),
+                                               &files_.families, &db)
+                : rocksdb::DB::Open(options, path_, Families(),
+                                    &files_.families, &db);
+  RETURN_IF_ERROR(Translate(opened, "cannot open " + path_));
+  files_.db.reset(db);
+  return absl::OkStatus();
 }
 
-void DatabaseHealth::Set(absl::Status status) {
-  std::lock_guard lock(mutex_);
-  status_ = std::move(status);
+void Database::CloseFiles() {
+  if (files_.db == nullptr) return;
+  for (auto* family : files_.families) {
+    files_.db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  }
+  files_.families.clear();
+  const rocksdb::Status closed = files_.db->Close();
+  if (!closed.ok() && Health().ok()) {
+    LogWarning("storage did not close cleanly", {{"error", closed.ToString()}});
+  }
+  files_.db.reset();
 }
-
-Database::Database(std::unique_ptr<rocksdb::DB> db,
-                   std::shared_ptr<DatabaseHealth> health, WriteHook hook)
-    : db_(std::move(db)), health_(std::move(health)), hook_(std::move(hook)) {}
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(
     const std::string& directory, WriteHook hook, bool read_only) {
-  const std::string path = directory + "/db";
+  std::unique_ptr<Database> database(new Database(directory, std::move(hook)));
+  const std::string& path = database->path_;
   std::error_code error;
   if (!read_only) std::filesystem::create_directory(path, error);
   if (error) {
@@ -198,26 +198,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
         absl::StrCat("cannot create ", path, ": ", error.message()));
   }
   RETURN_IF_ERROR(CheckFamilies(path));
-  auto health = std::make_shared<DatabaseHealth>();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  rocksdb::DBOptions options = DatabaseOptions(health);
-  options.create_if_missing = !read_only;
-  options.create_missing_column_families = !read_only;
-  const rocksdb::Status opened =
-      read_only ? rocksdb::DB::OpenForReadOnly(options, path, Families(),
-                                               &handles, &db)
-                : rocksdb::DB::Open(options, path, Families(), &handles, &db);
-  RETURN_IF_ERROR(Translate(opened, "cannot open " + path));
-  std::unique_ptr<Database> database(
-      new Database(std::unique_ptr<rocksdb::DB>(db), health, std::move(hook)));
-  database->default_ = handles[0];
-  database->log_ = handles[1];
-  database->snapshot_ = handles[2];
-  database->meta_ = handles[3];
+  RETURN_IF_ERROR(database->OpenFiles(read_only));
   const std::string mark = directory + kMarkFile;
   database->synced_at_open_ = SyncMark::Read(mark);
-  database->last_at_open_ = db->GetLatestSequenceNumber();
+  database->last_at_open_ = database->db().GetLatestSequenceNumber();
   if (read_only) return database;
   if (database->lost() > 0) {
     return absl::DataLossError(absl::StrCat(
@@ -227,7 +211,66 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
         directory, "` says what can be recovered"));
   }
   ASSIGN_OR_RETURN(database->mark_, SyncMark::Open(mark));
+  database->mender_.Start([raw = database.get()] { return raw->Reopen(); });
   return database;
+}
+
+Database::~Database() {
+  mender_.Stop();
+  CloseFiles();
+}
+
+Database::Pin Database::Use() {
+  std::unique_lock lock(use_mutex_);
+  use_changed_.wait(lock, [this] { return !closed_; });
+  ++pins_;
+  return Pin(this);
+}
+
+void Database::Unpin() {
+  std::lock_guard lock(use_mutex_);
+  if (--pins_ == 0) use_changed_.notify_all();
+}
+
+absl::Status Database::CheckRoom() const {
+  std::error_code error;
+  // Opening writes what the write-ahead files hold to table files.
+  uint64_t needed = kSpareBytes;
+  for (std::filesystem::directory_iterator at(path_, error), end;
+       !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    const uint64_t size = at->file_size(gone);
+    if (!gone && at->path().extension() == ".log") needed += size;
+  }
+  const auto space = std::filesystem::space(directory_, error);
+  if (!error && space.available >= needed) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(needed, " free bytes are needed"));
+}
+
+absl::Status Database::Reopen() {
+  RETURN_IF_ERROR(CheckRoom());
+  {
+    std::unique_lock lock(use_mutex_);
+    use_changed_.wait(lock, [this] { return pins_ == 0; });
+    closed_ = true;
+  }
+  CloseFiles();
+  absl::Status opened = OpenFiles(/*read_only=*/false);
+  if (opened.ok() && db().GetLatestSequenceNumber() < mark_->value()) {
+    opened = absl::DataLossError(path_ + " has lost what was synced");
+    CloseFiles();
+  }
+  absl::Status readable = opened;
+  if (!opened.ok()) readable = OpenFiles(/*read_only=*/true);
+  if (readable.ok()) {
+    std::lock_guard lock(use_mutex_);
+    closed_ = false;
+    use_changed_.notify_all();
+  } else {
+    LogError("storage can't be read", {{"why", readable}});
+  }
+  return opened;
 }
 
 uint64_t Database::lost() const {
@@ -235,40 +278,50 @@ uint64_t Database::lost() const {
 }
 
 absl::Status Database::VerifyFiles() {
-  return Translate(db_->VerifyChecksum(rocksdb::ReadOptions()),
+  const Pin pin = Use();
+  return Translate(db().VerifyChecksum(rocksdb::ReadOptions()),
                    "a file of storage is damaged");
 }
 
-Database::~Database() {
-  for (auto* family : {default_, log_, snapshot_, meta_}) {
-    if (family == nullptr) continue;
-    db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-  }
-  const rocksdb::Status closed = db_->Close();
-  if (!closed.ok()) {
-    LogWarning("storage did not close cleanly", {{"error", closed.ToString()}});
-  }
+absl::Status Database::WriteUnsynced(rocksdb::WriteBatch* batch) {
+  RETURN_IF_ERROR(Health());
+  const rocksdb::Status written = db().Write(rocksdb::WriteOptions(), batch);
+  // A record that met the end of the disk is cut off and will never be read;
+  // after it nothing is written until the files are opened anew.
+  if (written.IsNoSpace()) RETURN_IF_ERROR(Health());
+  return Translate(written, "cannot write");
 }
 
 absl::Status Database::WriteSynced(rocksdb::WriteBatch* batch) {
   if (hook_) RETURN_IF_ERROR(hook_(WriteStage::kBefore));
   KAFED_FAILPOINT("store.write.before");
-  rocksdb::WriteOptions options;
-  options.sync = true;
+  const Pin pin = Use();
+  std::unique_lock lock(write_mutex_);
+  const uint64_t before = db().GetLatestSequenceNumber();
+  // In two steps, to know of a failure whether the record can be there.
+  RETURN_IF_ERROR(WriteUnsynced(batch));
+  bool sync = true;
 #ifdef KAFED_FAILPOINTS
-  if (IsPlanted("ack_before_sync")) options.sync = false;
+  if (IsPlanted("ack_before_sync")) sync = false;
 #endif
-  const uint64_t before = db_->GetLatestSequenceNumber();
-  RETURN_IF_ERROR(Translate(db_->Write(options, batch), "cannot write"));
+  if (sync) {
+    const rocksdb::Status synced = db().SyncWAL();
+    if (!synced.ok()) {
+      return absl::UnavailableError("cannot sync: " + synced.ToString());
+    }
+  }
   // All of the batch has later numbers; each write in it has one.
   if (mark_) mark_->Advance(before + batch->Count());
+  lock.unlock();
   KAFED_FAILPOINT("store.write.after");
   if (hook_) RETURN_IF_ERROR(hook_(WriteStage::kAfter));
   return absl::OkStatus();
 }
 
 absl::Status Database::WriteLater(rocksdb::WriteBatch* batch) {
-  return Translate(db_->Write(rocksdb::WriteOptions(), batch), "cannot write");
+  const Pin pin = Use();
+  std::lock_guard lock(write_mutex_);
+  return WriteUnsynced(batch);
 }
 
 }  // namespace kafed::metastore

@@ -3,21 +3,25 @@
 //
 // Opens the database with its column families, forwards RocksDB's own log to
 // common/log.h (RocksDB's default log file aborts the process on a full disk),
-// follows its background errors, and translates its statuses. Thread-safe.
+// has its background errors mended, and translates its statuses. Thread-safe.
 #pragma once
 
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "metastore/store/mender.h"
 #include "metastore/store/sync_mark.h"
 #include "metastore/store/write_hook.h"
 
@@ -38,19 +42,23 @@ inline std::string_view ToView(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-// Whether the database can take writes, as its listener was told.
-class DatabaseHealth {
- public:
-  absl::Status Get() const;
-  void Set(absl::Status status);
-
- private:
-  mutable std::mutex mutex_;
-  absl::Status status_;
-};
-
 class Database {
  public:
+  // Keeps the database open as it is while it lives, whatever must be mended.
+  class Pin {
+   public:
+    explicit Pin(Database* database) : database_(database) {}
+    ~Pin() {
+      if (database_ != nullptr) database_->Unpin();
+    }
+    Pin(Pin&& other) noexcept
+        : database_(std::exchange(other.database_, nullptr)) {}
+    Pin& operator=(Pin&&) = delete;
+
+   private:
+    Database* database_;
+  };
+
   // In a data directory. DataLoss when storage ends before what was synced.
   // Read-only: nothing is written, and such an end is no error: see lost().
   static absl::StatusOr<std::unique_ptr<Database>> Open(
@@ -59,12 +67,16 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  rocksdb::DB& db() { return *db_; }
-  rocksdb::ColumnFamilyHandle* log() { return log_; }
-  rocksdb::ColumnFamilyHandle* snapshot() { return snapshot_; }
-  rocksdb::ColumnFamilyHandle* meta() { return meta_; }
+  // To be held by whoever uses what follows. Waits while it is mended, unless
+  // the caller holds one already.
+  Pin Use();
+  rocksdb::DB& db() { return *files_.db; }
+  rocksdb::ColumnFamilyHandle* log() { return files_.families[1]; }
+  rocksdb::ColumnFamilyHandle* snapshot() { return files_.families[2]; }
+  rocksdb::ColumnFamilyHandle* meta() { return files_.families[3]; }
 
-  // Durable when it returns ok. An error leaves the outcome open.
+  // Durable when it returns ok. ResourceExhausted: the disk is full, and
+  // nothing of the batch stands, now or later. Other errors leave that open.
   absl::Status WriteSynced(rocksdb::WriteBatch* batch);
   // Ordered before every later write, durable with the next synced one.
   absl::Status WriteLater(rocksdb::WriteBatch* batch);
@@ -74,22 +86,41 @@ class Database {
   // Reads every file and compares its checksums.
   absl::Status VerifyFiles();
 
-  absl::Status Health() const { return health_->Get(); }
+  absl::Status Health() const { return mender_.Health(); }
 
  private:
-  Database(std::unique_ptr<rocksdb::DB> db,
-           std::shared_ptr<DatabaseHealth> health, WriteHook hook);
+  struct Files {
+    std::unique_ptr<rocksdb::DB> db;
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+  };
 
-  std::unique_ptr<rocksdb::DB> db_;
-  rocksdb::ColumnFamilyHandle* default_ = nullptr;
-  rocksdb::ColumnFamilyHandle* log_ = nullptr;
-  rocksdb::ColumnFamilyHandle* snapshot_ = nullptr;
-  rocksdb::ColumnFamilyHandle* meta_ = nullptr;
-  std::shared_ptr<DatabaseHealth> health_;
+  Database(const std::string& directory, WriteHook hook);
+  absl::Status OpenFiles(bool read_only);
+  void CloseFiles();
+  void Unpin();
+  // The mending: closes and opens anew. Only reads until that succeeds.
+  absl::Status Reopen();
+  absl::Status CheckRoom() const;
+  // REQUIRES write_mutex_ and a pin.
+  absl::Status WriteUnsynced(rocksdb::WriteBatch* batch);
+
+  const std::string directory_;
+  const std::string path_;
   const WriteHook hook_;
+  Files files_;
   std::unique_ptr<SyncMark> mark_;  // null when read-only
   uint64_t synced_at_open_ = 0;
   uint64_t last_at_open_ = 0;
+  // One write and its sync at a time: another's failure must not make a sync
+  // fail that its own write did not need.
+  std::mutex write_mutex_;
+
+  std::mutex use_mutex_;
+  std::condition_variable use_changed_;
+  size_t pins_ = 0;
+  bool closed_ = false;  // being mended; only while there are no pins
+
+  Mender mender_;  // last: its thread uses the rest
 };
 
 }  // namespace kafed::metastore

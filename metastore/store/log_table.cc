@@ -33,6 +33,7 @@ absl::StatusOr<LogIndex> IndexOf(const rocksdb::Slice& key) {
 }  // namespace
 
 absl::StatusOr<LogTable::Bounds> LogTable::ReadBounds() const {
+  const auto pin = database_.Use();
   std::string from = KeyOf(LogIndex(0));
   const rocksdb::Status found = database_.db().Get(
       rocksdb::ReadOptions(), database_.meta(), kFirstKeptKey, &from);
@@ -60,6 +61,7 @@ absl::StatusOr<LogTable::Bounds> LogTable::ReadBounds() const {
 }
 
 absl::Status LogTable::BeginAt(LogIndex first) {
+  const auto pin = database_.Use();
   ASSIGN_OR_RETURN(const Bounds bounds, ReadBounds());
   if (bounds.last.valid()) {
     return absl::FailedPreconditionError(
@@ -75,6 +77,7 @@ absl::Status LogTable::BeginAt(LogIndex first) {
 absl::Status LogTable::Append(LogIndex first, std::span<const LogEntry> entries,
                               uint64_t running_bytes,
                               std::span<const MetaWrite> also) {
+  const auto pin = database_.Use();
   rocksdb::WriteBatch batch;
   LogIndex index = first;
   for (const LogEntry& entry : entries) {
@@ -97,6 +100,7 @@ absl::Status LogTable::Append(LogIndex first, std::span<const LogEntry> entries,
 absl::StatusOr<std::vector<LogEntry>> LogTable::Read(LogIndex from,
                                                      LogIndex last,
                                                      size_t max_bytes) const {
+  const auto pin = database_.Use();
   std::vector<LogEntry> entries;
   std::unique_ptr<rocksdb::Iterator> at(
       database_.db().NewIterator(rocksdb::ReadOptions(), database_.log()));
@@ -123,6 +127,7 @@ absl::StatusOr<std::vector<LogEntry>> LogTable::Read(LogIndex from,
 }
 
 absl::StatusOr<StoredEntry> LogTable::Get(LogIndex index) const {
+  const auto pin = database_.Use();
   std::string value;
   RETURN_IF_ERROR(
       Translate(database_.db().Get(rocksdb::ReadOptions(), database_.log(),
@@ -133,6 +138,7 @@ absl::StatusOr<StoredEntry> LogTable::Get(LogIndex index) const {
 
 absl::Status LogTable::Trim(LogIndex before) {
   if (before.value() <= 1) return absl::OkStatus();
+  const auto pin = database_.Use();
   const std::string begin = KeyOf(LogIndex(0));
   const std::string end = KeyOf(before);
   // First the durable cut, then the files: a crash in between leaves files that
@@ -156,6 +162,7 @@ absl::Status LogTable::Trim(LogIndex before) {
 }
 
 absl::Status LogTable::PutRawForTest(LogIndex index, std::string_view value) {
+  const auto pin = database_.Use();
   rocksdb::WriteBatch batch;
   RETURN_IF_ERROR(
       Translate(batch.Put(database_.log(), KeyOf(index), ToSlice(value)),
@@ -164,6 +171,7 @@ absl::Status LogTable::PutRawForTest(LogIndex index, std::string_view value) {
 }
 
 absl::StatusOr<std::string> LogTable::GetRawForTest(LogIndex index) const {
+  const auto pin = database_.Use();
   std::string value;
   RETURN_IF_ERROR(
       Translate(database_.db().Get(rocksdb::ReadOptions(), database_.log(),

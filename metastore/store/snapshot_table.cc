@@ -43,9 +43,11 @@ SnapshotPosition PositionOf(std::string_view key) {
 
 class DatabasePieceCursor : public PieceCursor {
  public:
-  DatabasePieceCursor(std::unique_ptr<rocksdb::Iterator> at,
+  DatabasePieceCursor(Database::Pin pin, std::unique_ptr<rocksdb::Iterator> at,
                       const SnapshotPosition& position)
-      : at_(std::move(at)), prefix_(Prefix(kPiece, position)) {
+      : pin_(std::move(pin)),
+        at_(std::move(at)),
+        prefix_(Prefix(kPiece, position)) {
     at_->Seek(prefix_);
   }
 
@@ -67,6 +69,7 @@ class DatabasePieceCursor : public PieceCursor {
   }
 
  private:
+  const Database::Pin pin_;
   const std::unique_ptr<rocksdb::Iterator> at_;
   const std::string prefix_;
   uint32_t number_ = 0;
@@ -76,6 +79,7 @@ class DatabasePieceCursor : public PieceCursor {
 
 absl::Status SnapshotTable::PutPiece(const SnapshotPosition& position,
                                      uint32_t number, std::string_view bytes) {
+  const auto pin = database_.Use();
   rocksdb::WriteBatch batch;
   RETURN_IF_ERROR(
       Translate(batch.Put(database_.snapshot(), PieceKey(position, number),
@@ -86,6 +90,7 @@ absl::Status SnapshotTable::PutPiece(const SnapshotPosition& position,
 
 absl::Status SnapshotTable::PutManifest(const SnapshotPosition& position,
                                         std::string_view manifest) {
+  const auto pin = database_.Use();
   rocksdb::WriteBatch batch;
   RETURN_IF_ERROR(
       Translate(batch.Put(database_.snapshot(), Prefix(kManifest, position),
@@ -96,6 +101,7 @@ absl::Status SnapshotTable::PutManifest(const SnapshotPosition& position,
 
 absl::StatusOr<std::vector<SnapshotTable::Manifest>> SnapshotTable::Manifests()
     const {
+  const auto pin = database_.Use();
   std::vector<Manifest> manifests;
   std::unique_ptr<rocksdb::Iterator> at(
       database_.db().NewIterator(rocksdb::ReadOptions(), database_.snapshot()));
@@ -113,6 +119,7 @@ absl::StatusOr<std::vector<SnapshotTable::Manifest>> SnapshotTable::Manifests()
 
 absl::StatusOr<std::vector<SnapshotPosition>>
 SnapshotTable::PositionsWithPieces() const {
+  const auto pin = database_.Use();
   std::vector<SnapshotPosition> positions;
   std::unique_ptr<rocksdb::Iterator> at(
       database_.db().NewIterator(rocksdb::ReadOptions(), database_.snapshot()));
@@ -134,13 +141,16 @@ std::unique_ptr<PieceCursor> SnapshotTable::OpenPieces(
     const SnapshotPosition& position) const {
   rocksdb::ReadOptions options;
   options.fill_cache = false;  // read once, from front to back
+  auto pin = database_.Use();
   return std::make_unique<DatabasePieceCursor>(
+      std::move(pin),
       std::unique_ptr<rocksdb::Iterator>(
           database_.db().NewIterator(options, database_.snapshot())),
       position);
 }
 
 absl::Status SnapshotTable::Delete(const SnapshotPosition& position) {
+  const auto pin = database_.Use();
   const std::string begin = PieceKey(position, 0);
   const std::string end = PieceKey(position, kMaxNumber);
   rocksdb::WriteBatch batch;

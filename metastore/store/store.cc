@@ -128,6 +128,7 @@ absl::StatusOr<uint64_t> Store::FreeBytes() const {
 }
 
 absl::Status Store::CheckFreeSpace(uint64_t bytes) const {
+  if (options_.free_space_floor_bytes == 0) return absl::OkStatus();
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes());
   const uint64_t needed = options_.free_space_floor_bytes + bytes;
   if (free_bytes >= needed) return absl::OkStatus();
@@ -140,6 +141,7 @@ absl::Status Store::CheckFreeSpace(uint64_t bytes) const {
 
 absl::StatusOr<std::optional<std::string>> Store::GetMeta(
     std::string_view key) const {
+  const auto pin = database_->Use();
   std::string value;
   const rocksdb::Status found = database_->db().Get(
       rocksdb::ReadOptions(), database_->meta(), ToSlice(key), &value);
@@ -150,6 +152,7 @@ absl::StatusOr<std::optional<std::string>> Store::GetMeta(
 }
 
 absl::Status Store::PutMeta(std::string_view key, std::string_view value) {
+  const auto pin = database_->Use();
   rocksdb::WriteBatch batch;
   RETURN_IF_ERROR(
       Translate(batch.Put(database_->meta(), ToSlice(key), ToSlice(value)),

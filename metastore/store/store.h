@@ -35,7 +35,7 @@ inline constexpr uint64_t kDefaultFreeSpaceFloorBytes = 256ull << 20;
 struct StoreOptions {
   std::string directory;
   // Writes that would leave less than this free are refused, so that storage
-  // itself never meets a full disk.
+  // itself hardly ever meets a full disk. 0: not looked at.
   uint64_t free_space_floor_bytes = kDefaultFreeSpaceFloorBytes;
   WriteHook write_hook;  // tests only
   // For verification: nothing is written or made, and storage that ends before
@@ -68,7 +68,7 @@ class Store {
   absl::Status Health() const;
   absl::StatusOr<uint64_t> FreeBytes() const;
   // ResourceExhausted, naming what is free and what is needed, when writing
-  // `bytes` would go below the floor.
+  // `bytes` would go below the floor, if there is one.
   absl::Status CheckFreeSpace(uint64_t bytes) const;
 
   LogTable& log() { return log_; }

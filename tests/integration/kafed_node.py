@@ -55,12 +55,13 @@ def options(**more):
 class Node:
     """A node on a data directory; ends with the object, by process id."""
 
-    def __init__(self, folder, *flags, http="off"):
+    def __init__(self, folder, *flags, http="off", floor=1 << 20):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.flags = [str(flag) for flag in flags]
         self.process = None
         self._http = http
+        self._floor = str(floor)
         self.address = f"127.0.0.1:{child_process.free_port()}"
         self.start()
 
@@ -71,7 +72,7 @@ class Node:
             self.process = subprocess.Popen(
                 [BIN / "kafed", "serve", "--data-dir", self.folder / "data",
                  "--listen", self.address, "--http-listen", self._http,
-                 "--free-space-floor-bytes", "1048576",
+                 "--free-space-floor-bytes", self._floor,
                  "--reconcile-interval-ms", "300", *self.flags],
                 stdout=subprocess.PIPE, stderr=log, text=True,
                 start_new_session=True,

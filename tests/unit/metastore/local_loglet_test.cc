@@ -24,9 +24,7 @@ class LocalLogletTest : public ::testing::Test {
     loglet_.reset();
     store_.reset();
     store_ = OpenStore(directory_.path(), [this](WriteStage stage) {
-      return failing_ && stage == failing_stage_
-                 ? absl::UnavailableError("the disk is gone")
-                 : absl::OkStatus();
+      return failing_ && stage == failing_stage_ ? failure_ : absl::OkStatus();
     });
     auto loglet = LocalLoglet::Open(store_.get(), options);
     ASSERT_TRUE(loglet.ok()) << loglet.status();
@@ -36,6 +34,7 @@ class LocalLogletTest : public ::testing::Test {
   TempDirectory directory_;
   bool failing_ = false;
   WriteStage failing_stage_ = WriteStage::kBefore;
+  absl::Status failure_ = absl::UnavailableError("the disk is gone");
   std::unique_ptr<Store> store_;
   std::unique_ptr<LocalLoglet> loglet_;
 };
@@ -130,6 +129,18 @@ TEST_F(LocalLogletTest, AFailedWriteIsUnknownAndHeldUntilItStands) {
   }
   Reopen();
   EXPECT_EQ(loglet_->Tail().value(), LogIndex(5));
+}
+
+TEST_F(LocalLogletTest, AFullDiskIsARefusalThatHoldsNothing) {
+  failure_ = absl::ResourceExhaustedError("the disk is full");
+  failing_ = true;
+  const AppendOutcome refused = loglet_->AppendAt(LogIndex(1), MakeEntry(1));
+  EXPECT_EQ(refused.result, AppendResult::kRefused);
+  EXPECT_EQ(refused.detail, failure_);
+  failing_ = false;
+  EXPECT_TRUE(loglet_->AppendAt(LogIndex(1), MakeEntry(2)).ok());
+  EXPECT_EQ(loglet_->Read(LogIndex(1), kEverything).value(),
+            AtIndex(1, {MakeEntry(2)}));
 }
 
 TEST_F(LocalLogletTest, BelowTheFloorNothingIsWritten) {
