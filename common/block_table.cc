@@ -275,8 +275,11 @@ constexpr size_t kCacheLine = 64;
 
 // Fetches `lines` of a block behind its first one.
 void PrefetchLines(const Block* block, size_t lines) {
+  // A number, as there may be no block: null has no addresses behind it.
+  const auto at = reinterpret_cast<uintptr_t>(block);
   for (size_t i = 1; i <= lines; ++i) {
-    __builtin_prefetch(reinterpret_cast<const char*>(block) + i * kCacheLine);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it is only fetched
+    __builtin_prefetch(reinterpret_cast<const char*>(at + i * kCacheLine));
   }
 }
 
