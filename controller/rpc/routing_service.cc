@@ -6,6 +6,7 @@
 #include "common/status_macros.h"
 #include "controller/rpc/router.h"
 #include "controller/rpc/status_conversion.h"
+#include "controller/session/client_clock.h"
 
 namespace kafed::controller {
 namespace {
@@ -54,12 +55,18 @@ absl::Status RoutingService::RouteKeys(const Image& image,
   const uint32_t multicast_ttl =
       static_cast<uint32_t>(context_.leases->options().multicast_ttl.count());
   const auto fill = [&](const Image& from) {
+    const std::vector<std::string_view> keys(request.keys().begin(),
+                                             request.keys().end());
+    std::vector<v1::RouteResult*> results;
+    response->mutable_results()->Reserve(request.keys_size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      results.push_back(response->add_results());
+    }
     bool multicast = false;
-    for (const std::string& key : request.keys()) {
-      v1::RouteResult* result = response->add_results();
-      const RoutedTopic topic = RouteKey(from, key, result);
+    size_t next = 0;
+    for (const RoutedTopic& topic : KeyRouter(from).Route(keys, results)) {
       multicast = multicast || topic.multicast;
-      result->mutable_lease()->set_remaining_ms(
+      results[next++]->mutable_lease()->set_remaining_ms(
           topic.multicast ? std::min(topic.lease_ttl_ms, multicast_ttl)
                           : topic.lease_ttl_ms);
     }
@@ -131,16 +138,10 @@ RoutingService::Follow(grpc::CallbackServerContext*) {
 grpc::ServerUnaryReactor* RoutingService::OpenSession(
     grpc::CallbackServerContext* call, const v1::OpenSessionRequest* request,
     v1::OpenSessionResponse* response) {
-  const int64_t skew = static_cast<int64_t>(request->client_time_ms()) -
-                       context_.clock->Wall().count();
-  const int64_t allowed = context_.fence_window.count() / 4;
-  if (skew > allowed || skew < -allowed) {
-    return Finish(call, absl::FailedPreconditionError(
-                            "client_time_ms: the client's clock is off by " +
-                            std::to_string(skew) + " ms, at most " +
-                            std::to_string(allowed) +
-                            " are allowed; set its clock (NTP)"));
-  }
+  const absl::Status clock =
+      CheckClientClock(request->client_time_ms(), context_.clock->Wall(),
+                       context_.fence_window / 4);
+  if (!clock.ok()) return Finish(call, clock);
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   const auto ttl =
       static_cast<uint32_t>(context_.leases->options().session_ttl.count());

@@ -1,9 +1,9 @@
 #include "controller/session/follow_session.h"
 
-#include <cstdlib>
 #include <utility>
 
 #include "common/status_macros.h"
+#include "controller/session/client_clock.h"
 
 namespace kafed::controller {
 namespace {
@@ -42,15 +42,8 @@ absl::Status FollowSession::Start(const v1::FollowRequest& request) {
                                  std::to_string(request.session_id()) +
                                  "; open a new one");
     }
-    const int64_t skew =
-        static_cast<int64_t>(request.client_time_ms()) - clock_.Wall().count();
-    if (std::llabs(skew) > max_clock_skew_.count()) {
-      return absl::FailedPreconditionError(
-          "client_time_ms: the client's clock is off by " +
-          std::to_string(skew) + " ms, at most " +
-          std::to_string(max_clock_skew_.count()) +
-          " are allowed; set its clock (NTP)");
-    }
+    RETURN_IF_ERROR(CheckClientClock(request.client_time_ms(), clock_.Wall(),
+                                     max_clock_skew_));
     session_id_ = request.session_id();
     leases_.Connected(session_id_);
   }
