@@ -8,6 +8,7 @@
 
 #include "common/position.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace kafed::cli {
 namespace {
@@ -200,23 +201,9 @@ std::string Join(const std::vector<std::string>& parts,
 
 size_t FindBadUtf8(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
-    const auto lead = static_cast<uint8_t>(text[at]);
-    if (lead < 0x80) {
-      ++at;
-      continue;
-    }
-    const size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || at + size > text.size()) return at;
-    for (size_t i = 1; i < size; ++i) {
-      if ((static_cast<uint8_t>(text[at + i]) & 0xc0) != 0x80) return at;
-    }
-    // Over-long forms, surrogates and what is beyond Unicode.
-    const auto next = static_cast<uint8_t>(text[at + 1]);
-    if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f) ||
-        (lead == 0xf0 && next < 0x90) || (lead == 0xf4 && next > 0x8f)) {
-      return at;
-    }
-    at += size;
+    const size_t length = Utf8Length(text.substr(at));
+    if (length == 0) return at;
+    at += length;
   }
   return std::string_view::npos;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace kafed::federation {
 namespace {
@@ -21,21 +22,6 @@ absl::Status Bad(std::string_view field, std::string_view why) {
 }
 
 constexpr size_t kShownBytes = 40;
-
-// Length of the UTF-8 sequence at the front, 0 if it is broken.
-size_t Utf8Length(std::string_view text) {
-  const auto first = static_cast<uint8_t>(text[0]);
-  const size_t length = first < 0x80           ? 1
-                        : (first >> 5) == 0x6  ? 2
-                        : (first >> 4) == 0xe  ? 3
-                        : (first >> 3) == 0x1e ? 4
-                                               : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<uint8_t>(text[i]) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
 
 absl::Status ValidateText(std::string_view field, std::string_view text,
                           size_t max_bytes) {
