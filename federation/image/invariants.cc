@@ -5,7 +5,6 @@
 #include <set>
 
 #include "common/murmur2.h"
-#include "federation/image/limits.h"
 
 namespace kafed::federation {
 namespace {
@@ -159,14 +158,6 @@ class Checker {
     if (resource ? slot.charge < charge : slot.charge != charge) {
       Report(name + ": its slot counts " + std::to_string(slot.charge) +
              ", the bindings " + std::to_string(charge));
-    }
-    const auto sub_cluster = image_.sub_cluster(segment.sub_cluster);
-    if (!sub_cluster) return;
-    const uint32_t limit =
-        EffectiveLimits(topic, *sub_cluster).keys_per_partition;
-    if (limit != 0 && slot.charge > limit) {
-      Report(name + " holds " + std::to_string(slot.charge) + " of " +
-             std::to_string(limit) + " keys");
     }
   }
 

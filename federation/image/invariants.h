@@ -1,5 +1,7 @@
 // Invariants: what must hold of every image, whatever was applied.
 //
+// Limits are none: they may be lowered below what is in use.
+//
 // Reads the whole image; for tests, fuzzers and offline verification, never on
 // a node's hot path.
 #pragma once
