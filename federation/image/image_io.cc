@@ -84,6 +84,12 @@ absl::StatusOr<Image> LoadImage(SnapshotReader* reader) {
       return absl::DataLossError("snapshot: table " +
                                  std::to_string(row.table) + " is not known");
     }
+    if (row.key.size() > BlockTable::kMaxKeyBytes ||
+        row.value.size() > BlockTable::kMaxValueBytes) {
+      return absl::DataLossError(
+          "snapshot: a row of " + std::to_string(row.key.size()) + " + " +
+          std::to_string(row.value.size()) + " bytes is too large to be one");
+    }
     loader.Add(row.table, row.key, row.value);
   }
   for (const v1::TableHash& hash : header.hashes()) {
