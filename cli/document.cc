@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -74,14 +75,11 @@ class YamlWriter final : public DocumentWriter {
   void BeginArray() override { Emitter() << YAML::BeginSeq; }
   void EndArray() override { Emitter() << YAML::EndSeq; }
   void Key(std::string_view name) override {
-    Emitter() << YAML::Key << std::string(name) << YAML::Value;
+    Emitter() << YAML::Key;
+    Scalar(name);
+    Emitter() << YAML::Value;
   }
-  void Text(std::string_view text) override {
-    // Quoted where another reader would take it for a number, a time or a
-    // boolean.
-    if (LooksLikeLiteral(text)) Emitter() << YAML::DoubleQuoted;
-    Emitter() << std::string(text);
-  }
+  void Text(std::string_view text) override { Scalar(text); }
   void Literal(std::string_view text) override {
     Emitter() << std::string(text);
   }
@@ -92,6 +90,27 @@ class YamlWriter final : public DocumentWriter {
   }
 
  private:
+  // Quoted where another reader would take it for a number, a time or a
+  // boolean, or would lose a part of it.
+  void Scalar(std::string_view text) {
+    if (LooksLikeLiteral(text) || HasControls(text)) {
+      Emitter() << YAML::DoubleQuoted;
+    }
+    Emitter() << std::string(text);
+  }
+  // Control characters, and what YAML takes for the end of a line.
+  static bool HasControls(std::string_view text) {
+    for (size_t i = 0; i < text.size(); ++i) {
+      const auto byte = static_cast<uint8_t>(text[i]);
+      if (byte < 0x20 || byte == 0x7f) return true;
+      const std::string_view rest = text.substr(i);
+      for (const std::string_view mark :
+           {"\xc2", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xef\xbb\xbf"}) {
+        if (rest.starts_with(mark)) return true;
+      }
+    }
+    return false;
+  }
   static bool LooksLikeLiteral(std::string_view text) {
     if (text.find_first_not_of("0123456789+-.:eExXabcdefABCDEF_TZtz ") ==
         std::string_view::npos) {
@@ -242,12 +261,18 @@ class FieldValue {
 void WriteMap(const Message& message, const FieldDescriptor* field,
               Defaults defaults, DocumentWriter* writer) {
   const Reflection& reflection = *message.GetReflection();
-  writer->BeginObject();
+  const auto* type = field->message_type();
+  // A map has no order of its own: the same message is shown the same way.
+  std::map<std::string, FieldValue> values;
   for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
     const Message& entry = reflection.GetRepeatedMessage(message, field, i);
-    const auto* type = field->message_type();
-    writer->Key(FieldValue(entry, type->map_key(), -1).AsKey());
-    FieldValue(entry, type->map_value(), -1).Write(defaults, writer);
+    values.try_emplace(FieldValue(entry, type->map_key(), -1).AsKey(), entry,
+                       type->map_value(), -1);
+  }
+  writer->BeginObject();
+  for (const auto& [key, value] : values) {
+    writer->Key(key);
+    value.Write(defaults, writer);
   }
   writer->EndObject();
 }

@@ -5,6 +5,7 @@
 
 #include "cli/text.h"
 #include "common/status_macros.h"
+#include "common/utf8.h"
 
 namespace kafed::cli {
 namespace {
@@ -119,7 +120,9 @@ absl::Status JsonReader::Expected(std::string_view what) {
       case Kind::kEnd:
         return "the end";
       default:
-        return std::string("'") + text_[at_] + "'";
+        // A whole character, or one byte of what is none.
+        return Shortened(text_.substr(
+            at_, std::max<size_t>(1, Utf8Length(text_.substr(at_)))));
     }
   };
   const std::string is = found();
