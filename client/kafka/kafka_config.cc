@@ -40,6 +40,9 @@ absl::StatusOr<ConfPointer> MakeConf(const v1::SubClusterRow& sub_cluster,
       {"bootstrap.servers", sub_cluster.bootstrap_servers()},
       {"client.id", "kafed-client"},
       {"socket.keepalive.enable", "true"},
+      // Only the node makes topics. Another cluster that came behind the same
+      // address would else take, and acknowledge, what is not meant for it.
+      {"allow.auto.create.topics", "false"},
       {"reconnect.backoff.ms", "50"},
       {"reconnect.backoff.max.ms", "2000"},
   };
