@@ -29,6 +29,14 @@ bool IsChatter(std::string_view facility) {
          facility == "REQTMOUT" || facility == "ERROR" || facility == "GETPID";
 }
 
+// "... failed: Connection refused (after 3ms in state CONNECT, ...)": the part
+// that differs each time would make each failure another one.
+std::string WithoutTimes(std::string text) {
+  const size_t at = text.rfind(" (after ");
+  if (at != std::string::npos && text.ends_with(')')) text.resize(at);
+  return text;
+}
+
 absl::Status SetProperty(rd_kafka_conf_t* conf, const std::string& name,
                          const std::string& value) {
   // Its text may repeat the value, so it is not used.
@@ -179,7 +187,7 @@ void KafkaHandle::OnError(rd_kafka_t* /*kafka*/, int code, const char* text,
   // "All brokers are down" says less than what came before it.
   if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
   absl::MutexLock lock(&self->mutex_);
-  self->connection_error_ = FromKafka(error, self->Scrub(text));
+  self->connection_error_ = FromKafka(error, WithoutTimes(self->Scrub(text)));
 }
 
 }  // namespace kafed::controller

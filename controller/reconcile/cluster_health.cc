@@ -70,11 +70,13 @@ std::optional<v1::SubClusterStateChanged> AfterFailures(
     changed.set_state(v1::SUB_CLUSTER_STATE_UNREACHABLE);
     return changed;
   }
-  if (row->state == v1::SUB_CLUSTER_STATE_PENDING && row->reason.empty()) {
-    changed.set_state(v1::SUB_CLUSTER_STATE_PENDING);
-    return changed;
-  }
-  return std::nullopt;
+  // The newest reason is what must be mended; an operator may have mended the
+  // one before it.
+  const bool silent = row->state == v1::SUB_CLUSTER_STATE_PENDING ||
+                      row->state == v1::SUB_CLUSTER_STATE_UNREACHABLE;
+  if (!silent || row->reason == changed.reason()) return std::nullopt;
+  changed.set_state(row->state);
+  return changed;
 }
 
 }  // namespace kafed::controller
