@@ -25,7 +25,7 @@ Ack = collections.namedtuple("Ack", "time_ns key number homes")
 class LoadProducer:
     """One load_producer process and its ledger."""
 
-    def __init__(self, folder, server, name, keys, rate):
+    def __init__(self, folder, server, name, keys, rate, *flags):
         self.name = name
         self._ledger = folder / f"{name}.tsv"
         key_file = folder / f"{name}.keys"
@@ -34,7 +34,8 @@ class LoadProducer:
         with open(folder / f"{name}.log", "wb") as log:
             self.process = subprocess.Popen(
                 [BIN / "load_producer", "--server", server, "--folder", folder,
-                 "--name", name, "--keys", key_file, "--rate", str(rate)],
+                 "--name", name, "--keys", key_file, "--rate", str(rate),
+                 *flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=lambda: child_process.die_with_parent(parent))
         self._log = folder / f"{name}.log"
@@ -252,6 +253,7 @@ def read_back(bootstrap, timeout=90):
          "enable.auto.commit": False, "enable.partition.eof": True,
          "auto.offset.reset": "earliest"})
     found = collections.defaultdict(list)
+    newest = {}
     try:
         topics = consumer.list_topics(timeout=20).topics
         partitions = [
@@ -276,6 +278,12 @@ def read_back(bootstrap, timeout=90):
                 if header is None or header[1] != 0:  # not a data message
                     continue
                 producer, key, number, _ = message.value().decode().split(" ")
+                # As a Subscriber: a repeat is known by source and sequence.
+                source = header[10:26], key
+                sequence = int.from_bytes(header[26:34], "little")
+                if sequence <= newest.get(source, 0):
+                    continue
+                newest[source] = sequence
                 found[producer, key].append(
                     (message.topic(), message.partition(), int(number)))
         return found

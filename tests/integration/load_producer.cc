@@ -1,11 +1,13 @@
 // load_producer: sends numbered messages to keys at a steady rate until SIGTERM
-// or the first refusal, and writes down what became of each.
+// or, unless it is to go on, the first refusal; writes down what became of
+// each.
 //
 // The payload is "<name> <key> <number> <padding>"; numbers of a key are 1, 2,
 // 3 ... without gaps. Lines of the ledger <folder>/<name>.tsv:
 //   ack     time_ns  key  number  sub-cluster ids, with commas
 //   fail    time_ns  key  number  error     a report with an error
-//   refuse  time_ns  key  number  error     Produce refused it; the last one
+//   refuse  time_ns  key  number  error     Produce refused it; without
+//                                           --go-on the last one
 //   end     time_ns  -    count   flush     after SIGTERM and the flush
 // Exit 0: SIGTERM, and nothing failed or was refused.
 #include <CLI/CLI.hpp>
@@ -39,6 +41,9 @@ struct LoadOptions {
   std::string name;
   std::string keys;  // file with a key a line
   double rate = 500;
+  bool go_on = false;
+  size_t sub_cluster_buffer_bytes =
+      client::ProducerOptions().sub_cluster_buffer_bytes;
   int padding = 100;
 };
 
@@ -80,7 +85,7 @@ class Load {
     const auto begun = SteadyClock::now();
     bool refused = false;
     for (uint64_t sent = 0; !g_stopping && !refused; ++sent) {
-      refused = !SendOne(keys_[random_() % keys_.size()]);
+      refused = !SendOne(keys_[random_() % keys_.size()]) && !options_.go_on;
       std::this_thread::sleep_until(
           begun + std::chrono::duration_cast<SteadyClock::duration>(
                       std::chrono::duration<double>(static_cast<double>(sent) /
@@ -140,6 +145,7 @@ int Main(const LoadOptions& options) {
   client::ProducerOptions producer_options;
   producer_options.mirror.nodes = {options.server};
   producer_options.name = options.name;
+  producer_options.sub_cluster_buffer_bytes = options.sub_cluster_buffer_bytes;
   auto producer = client::Producer::Create(producer_options);
   if (!producer.ok()) {
     std::fprintf(stderr, "%s: %s\n", options.name.c_str(),
@@ -163,6 +169,9 @@ int main(int argc, char** argv) {
   app.add_option("--keys", options.keys)->required();
   app.add_option("--rate", options.rate);
   app.add_option("--padding", options.padding);
+  app.add_flag("--go-on", options.go_on);
+  app.add_option("--sub-cluster-buffer-bytes",
+                 options.sub_cluster_buffer_bytes);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGTERM, [](int) { kafed::tests::g_stopping = true; });
   return kafed::tests::Main(options);

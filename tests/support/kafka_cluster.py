@@ -177,6 +177,10 @@ class Cluster:
             self.spec.heap, "kafka.Kafka", [self._file(node, "properties")],
             self._file(node, "log"))
 
+    def restart_if_dead(self, node):
+        if self._brokers[node].poll() is not None:
+            self.restart(node)
+
     def wait_ready(self, timeout=60.0):
         """Until every broker is in the metadata that every broker gives."""
         deadline = time.monotonic() + timeout
@@ -200,6 +204,26 @@ class Cluster:
 
     def sigcont(self, node):
         self._brokers[node].send_signal(signal.SIGCONT)
+
+    def exchange(self, timeout=60.0):
+        """Puts another, empty Kafka cluster behind the same ports, or the
+        former one back; REQUIRES KRaft. Returns when it answers."""
+        for node in self.nodes:
+            if self._brokers[node].poll() is None:
+                self.kill9(node)
+            here, other = (self._folder / f"{name}-{node}"
+                           for name in ("data", "other"))
+            aside = self._folder / f"aside-{node}"
+            if here.exists():
+                here.rename(aside)
+            if other.exists():
+                other.rename(here)
+            aside.rename(other)
+        if not (self._folder / f"data-{self.nodes[0]}").exists():
+            self.prepare()
+            self.finish_format(time.monotonic() + timeout)
+        self.start()
+        self.wait_ready(timeout)
 
     def stop(self):
         """Kills everything; the data is not meant to be used again."""
