@@ -4,6 +4,7 @@
 #include "common/status_macros.h"
 #include "federation/image/limits.h"
 #include "federation/image/spec_fields.h"
+#include "federation/placement/placer.h"
 #include "federation/plan/planners.h"
 #include "federation/plan/validate.h"
 
@@ -20,6 +21,23 @@ absl::StatusOr<SubClusterId> Find(const Draft& draft, const std::string& name) {
   return absl::NotFoundError(
       "name: no sub-cluster is called '" + name +
       "'; there are: " + (known.empty() ? "none" : known));
+}
+
+// A host that has its home there. Where a unicast topic covers the region each
+// host is bound at its home, and the charge tells; else hosts are looked at.
+std::optional<std::string> HostAtHome(const Image& image, SubClusterId id) {
+  const std::string region = image.sub_cluster(id)->region;
+  for (const auto& [topic_id, topic] : image.Topics()) {
+    if (topic.kind == v1::TOPIC_KIND_UNICAST && AllowsRegion(topic, region)) {
+      return std::nullopt;
+    }
+  }
+  std::optional<std::string> found;
+  image.table(Table::kHosts)
+      .ForEach([&](std::string_view key, std::string_view value) {
+        if (!found && DecodeRow<Host>(value).home == id) found.emplace(key);
+      });
+  return found;
 }
 
 }  // namespace
@@ -102,13 +120,21 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveSubCluster(
   for (const auto& [topic_id, topic] : draft->image().Topics()) {
     const Share share = draft->image().share(topic_id, id);
     const bool hashed = topic.kind == v1::TOPIC_KIND_HASHED;
-    if (share.charge != 0 || (hashed && share.kafka_topics != 0)) {
+    // Partitions of removed resources are no reason to stay.
+    const uint64_t keys = share.charge - share.dead;
+    if (keys != 0 || (hashed && share.kafka_topics != 0)) {
       return absl::FailedPreconditionError(
           "name: sub-cluster " + request.name() + " holds " +
-          (hashed ? "partitions" : Counted(share.charge, "key")) +
-          " of topic " + topic.name +
-          "; delete the topic or remove the keys first");
+          (hashed ? "partitions" : Counted(keys, "key")) + " of topic " +
+          topic.name + "; delete the topic or remove the keys first");
     }
+  }
+  if (const auto host = HostAtHome(draft->image(), id)) {
+    return absl::FailedPreconditionError(
+        "name: sub-cluster " + request.name() + " is the home of host '" +
+        *host +
+        "', though no topic of kind unicast is left; remove its hosts "
+        "first");
   }
   // Empty Kafka topics made ahead of need go with it: nobody was routed there.
   v1::Record record;
