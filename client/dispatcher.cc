@@ -20,6 +20,9 @@ constexpr size_t kOverhead = 256;
 constexpr milliseconds kSweep{200};
 constexpr milliseconds kOutletPause{1'000};
 constexpr size_t kMaxId = 128;
+// Finished messages that are kept to be used again, with payloads up to this.
+constexpr size_t kSpareMessages = 16'384;
+constexpr size_t kSparePayload = 1'024;
 
 absl::Status CheckHeaders(const std::vector<Header>& headers) {
   for (const Header& header : headers) {
@@ -46,30 +49,54 @@ Dispatcher::Dispatcher(const ProducerOptions& options, const Source& source,
 
 Dispatcher::~Dispatcher() { Shutdown(); }
 
-absl::Status Dispatcher::Produce(std::string_view key, std::string payload,
+absl::Status Dispatcher::Produce(std::string_view key, std::string_view payload,
                                  std::vector<Header> headers,
                                  DeliveryCallback done) {
   RETURN_IF_ERROR(CheckHeaders(headers));
   RETURN_IF_ERROR(CheckSize(key, payload, headers));
-  auto message = std::make_unique<Message>();
-  message->payload = std::move(payload);
+  MonitorLock lock(&mutex_);
+  std::unique_ptr<Message> message = NewMessage();
+  message->payload.assign(payload);
+  const milliseconds now = clock_.Steady();
+  Routes routes;
+  absl::StatusOr<KeyState*> accepted = Accept(key, now, message.get(), &routes);
+  if (!accepted.ok()) {
+    Recycle(std::move(message));
+    return accepted.status();
+  }
   message->headers = std::move(headers);
   message->done = std::move(done);
-  {
-    MonitorLock lock(&mutex_);
-    ASSIGN_OR_RETURN(const Targets targets, Accept(key, message.get()));
-    KeyState* state = keys_.find(message->report.key)->second.get();
-    const Wait why = WhyWait(*state, targets);
-    if (state->queue.empty() && why == Wait::kNone) {
-      SendAll(state, targets, message.release());
-    } else {
-      if (state->queue.empty()) state->why = why;
-      state->queue.push_back(std::move(message));
-      ++stats_.waiting;
-    }
-    if (state->waits()) waiting_.insert(state);
+  KeyState* state = *accepted;
+  const Wait why = WhyWait(*state, routes, now);
+  if (state->queue.empty() && why == Wait::kNone) {
+    SendAll(state, routes, now, message.release());
+  } else {
+    if (state->queue.empty()) state->why = why;
+    state->queue.push_back(std::move(message));
+    ++stats_.waiting;
   }
+  if (state->waits()) waiting_.insert(state);
   return absl::OkStatus();
+}
+
+std::unique_ptr<Dispatcher::Message> Dispatcher::NewMessage() {
+  if (spare_.empty()) return std::make_unique<Message>();
+  std::unique_ptr<Message> message = std::move(spare_.back());
+  spare_.pop_back();
+  return message;
+}
+
+void Dispatcher::Recycle(std::unique_ptr<Message> message) {
+  if (spare_.size() >= kSpareMessages ||
+      message->payload.capacity() > kSparePayload) {
+    return;
+  }
+  message->headers.clear();
+  message->charges.clear();
+  message->copies.clear();
+  message->report.status = absl::OkStatus();
+  message->report.targets.clear();
+  spare_.push_back(std::move(message));
 }
 
 absl::Status Dispatcher::CheckSize(std::string_view key,
@@ -87,8 +114,10 @@ absl::Status Dispatcher::CheckSize(std::string_view key,
       " are allowed (max_message_bytes)");
 }
 
-absl::StatusOr<Dispatcher::Targets> Dispatcher::Accept(std::string_view key,
-                                                       Message* message) {
+absl::StatusOr<Dispatcher::KeyState*> Dispatcher::Accept(std::string_view key,
+                                                         milliseconds now,
+                                                         Message* message,
+                                                         Routes* routes) {
   if (closed_) {
     return absl::FailedPreconditionError("the producer is closed");
   }
@@ -100,66 +129,92 @@ absl::StatusOr<Dispatcher::Targets> Dispatcher::Accept(std::string_view key,
   }
   const std::string_view topic = key.substr(0, slash);
   message->topic = view_->view.FindTopic(topic);
-  message->id = std::string(key.substr(slash + 1));
   const v1::TopicRow* row = view_->view.topic(message->topic);
   if (row == nullptr) {
     return absl::NotFoundError("key: no topic is called '" +
                                std::string(topic) + "'");
   }
-  if (message->id.empty() && row->kind() != v1::TOPIC_KIND_HASHED) {
+  const bool keyed = slash + 1 < key.size();
+  if (!keyed && row->kind() != v1::TOPIC_KIND_HASHED) {
     return absl::InvalidArgumentError(
         "key: the id is empty; only topics of kind hashed allow that");
   }
-  RETURN_IF_ERROR(CheckLease(*message));
-  ASSIGN_OR_RETURN(Targets targets, RouteOf(*message));
-  message->bytes = message->payload.size() + message->id.size() + kOverhead;
-  RETURN_IF_ERROR(TakeBuffer(targets, message));
-  message->accepted = clock_.Steady();
-  message->report.key = std::string(key);
+  RETURN_IF_ERROR(CheckLease(row, now));
+  message->report.key.assign(key);
   message->report.topic = row->name();
+  const auto at = keys_.find(absl::string_view(key.data(), key.size()));
+  KeyState* state = at == keys_.end() ? nullptr : at->second.get();
+  RETURN_IF_ERROR(RouteOf(*message, state, now, routes));
+  message->bytes = message->payload.size() + message->id().size() + kOverhead;
+  RETURN_IF_ERROR(TakeBuffer(*routes, now, message));
+  message->accepted = now;
   message->report.source = source_;
   message->report.sequence = ++sequence_;
   ++unfinished_;
   ++stats_.accepted;
-  auto& state = keys_[message->report.key];
-  if (!state) {
-    state = std::make_unique<KeyState>();
+  if (state == nullptr) {
+    auto made = std::make_unique<KeyState>();
+    state = made.get();
     state->name = message->report.key;
-    state->keyed = !message->id.empty();
+    state->keyed = keyed;
+    state->routes = *routes;
+    state->routed_in = views_;
+    keys_.emplace(state->name, std::move(made));
   }
-  return targets;
+  return state;
 }
 
-absl::StatusOr<Dispatcher::Targets> Dispatcher::RouteOf(
-    const Message& message) {
-  if (message.id.empty()) return AnyHealthy(message.topic);
-  return view_->view.Route(message.topic, message.id);
+absl::Status Dispatcher::RouteOf(const Message& message, KeyState* key,
+                                 milliseconds now, Routes* routes) {
+  const std::string_view id = message.id();
+  if (id.empty()) return AnyHealthy(message.topic, now, routes);
+  if (key != nullptr && key->routed_in == views_) {
+    *routes = key->routes;
+    return absl::OkStatus();
+  }
+  if (Target target; view_->view.RouteOne(message.topic, id, &target)) {
+    routes->push_back(RouteTo(target));
+  } else {
+    ASSIGN_OR_RETURN(const std::vector<Target> targets,
+                     view_->view.Route(message.topic, id));
+    for (const Target& each : targets) routes->push_back(RouteTo(each));
+  }
+  if (key != nullptr) {
+    key->routes = *routes;
+    key->routed_in = views_;
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Dispatcher::Targets> Dispatcher::AnyHealthy(TopicId topic) {
+Dispatcher::Route Dispatcher::RouteTo(const Target& target) {
+  return {target, &LaneOf(target.topic, target.partition),
+          &WayOf(target.segment.sub_cluster)};
+}
+
+absl::Status Dispatcher::AnyHealthy(TopicId topic, milliseconds now,
+                                    Routes* routes) {
   auto& numbers = partitions_[topic.value()];
   if (numbers.empty()) numbers = view_->view.PartitionsOf(topic);
-  const milliseconds now = clock_.Steady();
-  Targets fallback;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const PartitionNumber number = numbers[++spread_ % numbers.size()];
     Target target;
     if (!view_->view.Resolve(topic, number, &target)) continue;
-    if (fallback.empty()) fallback = {target};
-    if (target.ready && !target.held() &&
-        LaneOf(topic, number).breaker.WouldAllow(now) &&
-        WayOf(target.segment.sub_cluster).breaker.WouldAllow(now)) {
-      return Targets{target};
+    const Route route = RouteTo(target);
+    if (routes->empty()) routes->push_back(route);  // if none is healthy
+    if (target.ready && !target.held() && route.lane->breaker.WouldAllow(now) &&
+        route.way->breaker.WouldAllow(now)) {
+      routes->front() = route;
+      return absl::OkStatus();
     }
   }
-  if (fallback.empty()) {
+  if (routes->empty()) {
     return absl::NotFoundError("key: the topic has no partition");
   }
-  return fallback;
+  return absl::OkStatus();
 }
 
-absl::Status Dispatcher::CheckLease(const Message& message) const {
-  const v1::TopicRow* row = view_->view.topic(message.topic);
+absl::Status Dispatcher::CheckLease(const v1::TopicRow* row,
+                                    milliseconds now) const {
   if (row == nullptr || row->on_lease_end() == v1::ON_LEASE_END_CONTINUE) {
     return absl::OkStatus();
   }
@@ -167,7 +222,6 @@ absl::Status Dispatcher::CheckLease(const Message& message) const {
   const bool multicast = row->kind() == v1::TOPIC_KIND_MULTICAST;
   const milliseconds until =
       multicast ? lease.multicast_until : lease.session_until;
-  const milliseconds now = clock_.Steady();
   if (until > now) return absl::OkStatus();
   return absl::FailedPreconditionError(
       "lease: the " + std::string(multicast ? "multicast " : "") +
@@ -179,84 +233,85 @@ absl::Status Dispatcher::CheckLease(const Message& message) const {
       " stops until a node renews it (on_lease_end: stop)");
 }
 
-absl::Status Dispatcher::TakeBuffer(const Targets& targets, Message* message) {
+absl::Status Dispatcher::TakeBuffer(const Routes& routes, milliseconds now,
+                                    Message* message) {
   const size_t each = message->bytes;
-  if (bytes_ + each * targets.size() > options_.buffer_bytes) {
+  if (bytes_ + each * routes.size() > options_.buffer_bytes) {
     return absl::ResourceExhaustedError(
         "buffer_bytes: " + std::to_string(bytes_) + " of " +
         std::to_string(options_.buffer_bytes) +
         " bytes wait for delivery; slow down or raise it");
   }
-  const milliseconds now = clock_.Steady();
-  for (const Target& target : targets) {
-    const Way& way = WayOf(target.segment.sub_cluster);
-    if (way.bytes + each > options_.sub_cluster_buffer_bytes) {
+  for (const auto& [target, lane, way] : routes) {
+    if (way->bytes + each > options_.sub_cluster_buffer_bytes) {
       const auto* row = view_->view.sub_cluster(target.segment.sub_cluster);
       return absl::ResourceExhaustedError(
-          "sub_cluster_buffer_bytes: " + std::to_string(way.bytes) + " of " +
+          "sub_cluster_buffer_bytes: " + std::to_string(way->bytes) + " of " +
           std::to_string(options_.sub_cluster_buffer_bytes) +
           " bytes wait for sub-cluster " + (row ? row->name() : "?"));
     }
-    const Lane& lane = LaneOf(target.topic, target.partition);
     const bool open =
-        !lane.breaker.WouldAllow(now) || !way.breaker.WouldAllow(now);
-    if (open && lane.bytes + each > options_.open_breaker_bytes) {
+        !lane->breaker.WouldAllow(now) || !way->breaker.WouldAllow(now);
+    if (open && lane->bytes + each > options_.open_breaker_bytes) {
       return absl::UnavailableError(
           "partition " + LaneName(target.topic, target.partition) +
           ": its breaker is open after repeated failures and its queue of " +
           std::to_string(options_.open_breaker_bytes) + " bytes is full");
     }
   }
-  for (const Target& target : targets) {
+  for (const Route& route : routes) {
     bytes_ += each;
-    WayOf(target.segment.sub_cluster).bytes += each;
-    LaneOf(target.topic, target.partition).bytes += each;
-    message->charges.push_back(
-        {target.segment.sub_cluster, LaneKey(target.topic, target.partition)});
+    route.way->bytes += each;
+    route.lane->bytes += each;
+    message->charges.push_back({route.lane, route.way});
   }
   return absl::OkStatus();
 }
 
 void Dispatcher::ReleaseBuffer(Message* message, const Copy* copy) {
-  std::erase_if(message->charges, [&](const Message::Charge& charge) {
-    if (copy != nullptr &&
-        charge.sub_cluster.value() !=
-            message->report.targets[copy->target].sub_cluster_id) {
-      return false;
-    }
-    mutex_.AssertHeld();
+  auto& charges = message->charges;
+  for (size_t i = charges.size(); i > 0; --i) {
+    const Message::Charge charge = charges[i - 1];
+    if (copy != nullptr && charge.way != copy->way) continue;
     bytes_ -= message->bytes;
-    WayOf(charge.sub_cluster).bytes -= message->bytes;
-    lanes_[charge.lane].bytes -= message->bytes;
-    return true;
-  });
+    charge.way->bytes -= message->bytes;
+    charge.lane->bytes -= message->bytes;
+    charges.erase(charges.begin() + static_cast<std::ptrdiff_t>(i - 1));
+    if (copy != nullptr) return;
+  }
 }
 
 Dispatcher::Lane& Dispatcher::LaneOf(TopicId topic, PartitionNumber number) {
-  const auto [at, added] = lanes_.try_emplace(LaneKey(topic, number));
-  if (added) {
-    at->second.breaker =
-        Breaker(options_.breaker_failures, options_.breaker_pause);
+  std::unique_ptr<Lane>& lane = lanes_[LaneKey(topic, number)];
+  if (!lane) {
+    lane = std::make_unique<Lane>();
+    lane->breaker = Breaker(options_.breaker_failures, options_.breaker_pause);
   }
-  return at->second;
+  return *lane;
 }
 
 Dispatcher::Way& Dispatcher::WayOf(SubClusterId id) {
-  const auto [at, added] = ways_.try_emplace(id.value());
-  if (added) {
-    at->second.breaker =
+  std::unique_ptr<Way>& way = ways_[id.value()];
+  if (!way) {
+    way = std::make_unique<Way>();
+    way->breaker =
         Breaker(2 * options_.breaker_failures, options_.breaker_pause);
   }
-  return at->second;
+  return *way;
 }
 
-Outlet* Dispatcher::OutletOf(SubClusterId id) {
-  Way& way = WayOf(id);
-  const v1::SubClusterRow* row = view_->view.sub_cluster(id);
+Outlet* Dispatcher::OutletOf(const Route& route) {
+  Way& way = *route.way;
+  if (way.outlet && way.checked_in == views_) return way.outlet.get();
+  const v1::SubClusterRow* row =
+      view_->view.sub_cluster(route.target.segment.sub_cluster);
   if (row == nullptr) return nullptr;
   const std::string from =
       row->bootstrap_servers() + "\n" + row->security_ref();
-  if (way.outlet && way.made_from == from) return way.outlet.get();
+  if (way.outlet && way.made_from == from) {
+    way.checked_in = views_;
+    return way.outlet.get();
+  }
   if (clock_.Steady() < way.retry_at || closed_) return nullptr;
   auto made = factory_(
       *row, timeout_,
@@ -273,6 +328,7 @@ Outlet* Dispatcher::OutletOf(SubClusterId id) {
   if (way.outlet) replaced_.push_back(std::move(way.outlet));
   way.outlet = *std::move(made);
   way.made_from = from;
+  way.checked_in = views_;
   way.error = absl::OkStatus();
   return way.outlet.get();
 }
@@ -297,6 +353,7 @@ void Dispatcher::SetView(ViewPointer view) {
   {
     MonitorLock lock(&mutex_);
     view_ = std::move(view);
+    ++views_;
     partitions_.clear();
     PumpAll(&finished);
   }
@@ -318,7 +375,7 @@ void Dispatcher::Tick() {
 
 void Dispatcher::StartSession(milliseconds message_timeout) {
   MonitorLock lock(&mutex_);
-  counts_.clear();
+  for (auto& [id, lane] : lanes_) lane->counts.clear();
   if (message_timeout.count() > 0) {
     timeout_ = std::min(options_.message_timeout, message_timeout);
   }
@@ -332,8 +389,9 @@ milliseconds Dispatcher::message_timeout() const {
 std::vector<v1::SegmentCount> Dispatcher::Counts() const {
   MonitorLock lock(&mutex_);
   std::vector<v1::SegmentCount> counts;
-  counts.reserve(counts_.size());
-  for (const auto& [key, count] : counts_) counts.push_back(count);
+  for (const auto& [id, lane] : lanes_) {
+    counts.insert(counts.end(), lane->counts.begin(), lane->counts.end());
+  }
   return counts;
 }
 
@@ -387,7 +445,7 @@ void Dispatcher::Shutdown() {
     closed_ = true;
     outlets.swap(replaced_);
     for (auto& [id, way] : ways_) {
-      if (way.outlet) outlets.push_back(std::move(way.outlet));
+      if (way->outlet) outlets.push_back(std::move(way->outlet));
     }
   }
   // Outside the lock: their last reports come in while they end.
@@ -396,12 +454,14 @@ void Dispatcher::Shutdown() {
 
 void Dispatcher::Run(Finished* done) {
   if (done->empty()) return;
-  for (auto& [callback, report] : *done) {
-    if (callback) callback(report);
+  for (const std::unique_ptr<Message>& message : *done) {
+    if (message->done) message->done(message->report);
+    message->done = nullptr;  // may own something that calls Produce
   }
   // Only now, so that Flush returns after the callbacks have.
   MonitorLock lock(&mutex_);
   unfinished_ -= done->size();
+  for (std::unique_ptr<Message>& message : *done) Recycle(std::move(message));
   done->clear();
 }
 

@@ -24,7 +24,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +33,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
 #include "client/breaker.h"
 #include "client/lease.h"
 #include "client/message.h"
@@ -52,7 +53,7 @@ class Dispatcher {
   ~Dispatcher();
 
   // See Producer::Produce.
-  absl::Status Produce(std::string_view key, std::string payload,
+  absl::Status Produce(std::string_view key, std::string_view payload,
                        std::vector<Header> headers, DeliveryCallback done);
 
   // Routes from now on; returns when no older route is in use by Produce.
@@ -80,17 +81,26 @@ class Dispatcher {
   // A logical partition, as far as this producer is concerned.
   struct Lane {
     Breaker breaker;
-    size_t bytes = 0;  // waiting or under way
+    size_t bytes = 0;                      // waiting or under way
+    std::vector<v1::SegmentCount> counts;  // by epoch, of this session
   };
   // A sub-cluster.
   struct Way {
     Breaker breaker;
     std::shared_ptr<Outlet> outlet;
-    std::string made_from;  // what the outlet was made from
-    absl::Status error;     // why there is none
+    std::string made_from;    // what the outlet was made from
+    uint64_t checked_in = 0;  // the view for which it is still right
+    absl::Status error;       // why there is none
     milliseconds retry_at{0};
     size_t bytes = 0;
   };
+  // Where a copy goes, with what this producer knows of the place.
+  struct Route {
+    federation::Target target;
+    Lane* lane = nullptr;
+    Way* way = nullptr;
+  };
+  using Routes = absl::InlinedVector<Route, 1>;
   enum class Wait {
     kNone,
     kNotReady,
@@ -100,28 +110,32 @@ class Dispatcher {
     kLease,
     kOutlet
   };
-  using Finished = std::vector<std::pair<DeliveryCallback, DeliveryReport>>;
-  using Targets = std::vector<federation::Target>;
+  using Finished = std::vector<std::unique_ptr<Message>>;
 
   absl::Status CheckSize(std::string_view key, std::string_view payload,
                          const std::vector<Header>& headers) const;
-  absl::StatusOr<Targets> Accept(std::string_view key, Message* message)
+  absl::StatusOr<KeyState*> Accept(std::string_view key, milliseconds now,
+                                   Message* message, Routes* routes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Targets> RouteOf(const Message& message)
+  // `key` may be null; else it keeps its routes for as long as the view stays.
+  absl::Status RouteOf(const Message& message, KeyState* key, milliseconds now,
+                       Routes* routes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AnyHealthy(federation::TopicId topic, milliseconds now,
+                          Routes* routes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Route RouteTo(const federation::Target& target)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<Targets> AnyHealthy(federation::TopicId topic)
+  absl::Status CheckLease(const v1::TopicRow* topic, milliseconds now) const;
+  absl::Status TakeBuffer(const Routes& routes, milliseconds now,
+                          Message* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckLease(const Message& message) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status TakeBuffer(const Targets& targets, Message* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the copy took, or with null all that is left.
   void ReleaseBuffer(Message* message, const Copy* copy)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Wait WhyWait(const KeyState& key, const Targets& targets)
+  Wait WhyWait(const KeyState& key, const Routes& routes, milliseconds now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SendAll(KeyState* key, const Targets& targets, Message* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool SendCopy(const federation::Target& target, Copy* copy)
+  void SendAll(KeyState* key, const Routes& routes, milliseconds now,
+               Message* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool SendCopy(const Route& route, milliseconds now, Copy* copy)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pump(KeyState* key, Finished* done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -130,7 +144,9 @@ class Dispatcher {
   void PumpAll(Finished* done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropIfIdle(KeyState* key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnReports(std::span<const OutletReport> reports);
-  void OnReport(const OutletReport& report, Finished* done)
+  void OnReport(const OutletReport& report, milliseconds now, Finished* done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Count(const Copy& copy, Outcome outcome)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishCopy(Copy* copy, const absl::Status& status, int64_t offset,
                   Finished* done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -143,14 +159,16 @@ class Dispatcher {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Way& WayOf(federation::SubClusterId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The outlet of a sub-cluster, made at first use; null: not possible now.
-  Outlet* OutletOf(federation::SubClusterId id)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Outlet* OutletOf(const Route& route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const std::string& KafkaTopicName(federation::KafkaTopicId id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string LaneName(federation::TopicId topic,
                        federation::PartitionNumber number) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Run(Finished* done) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::unique_ptr<Message> NewMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Recycle(std::unique_ptr<Message> message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ProducerOptions options_;
   const Clock& clock_;
@@ -160,6 +178,7 @@ class Dispatcher {
 
   mutable Monitor mutex_;
   ViewPointer view_ ABSL_GUARDED_BY(mutex_);
+  uint64_t views_ ABSL_GUARDED_BY(mutex_) = 1;  // views so far
   milliseconds timeout_ ABSL_GUARDED_BY(mutex_);
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
@@ -168,12 +187,15 @@ class Dispatcher {
   uint64_t unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   ProducerStats stats_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, std::unique_ptr<KeyState>> keys_
+  // By their own names.
+  absl::flat_hash_map<absl::string_view, std::unique_ptr<KeyState>> keys_
       ABSL_GUARDED_BY(mutex_);
   // Those of keys_ that have something waiting.
   absl::flat_hash_set<KeyState*> waiting_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, Lane> lanes_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint32_t, Way> ways_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Lane>> lanes_
+      ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint32_t, std::unique_ptr<Way>> ways_
+      ABSL_GUARDED_BY(mutex_);
   // Outlets that were replaced; they end with Shutdown.
   std::vector<std::shared_ptr<Outlet>> replaced_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint32_t, std::string> kafka_topics_
@@ -181,9 +203,9 @@ class Dispatcher {
   // Numbers of a hashed topic's partitions in `view_`.
   absl::flat_hash_map<uint32_t, std::vector<federation::PartitionNumber>>
       partitions_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, v1::SegmentCount> counts_
-      ABSL_GUARDED_BY(mutex_);
   uint64_t spread_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Messages to be used again, with the memory of their parts.
+  std::vector<std::unique_ptr<Message>> spare_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kafed::client

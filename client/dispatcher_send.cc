@@ -1,4 +1,5 @@
 // The Dispatcher's way of a message: out, back, and out again.
+#include <algorithm>
 #include <utility>
 
 #include "client/dispatcher.h"
@@ -17,73 +18,79 @@ namespace {
 constexpr int kMaxAttempts = 5;
 }  // namespace
 
-Dispatcher::Wait Dispatcher::WhyWait(const KeyState& key,
-                                     const Targets& targets) {
+Dispatcher::Wait Dispatcher::WhyWait(const KeyState& key, const Routes& routes,
+                                     milliseconds now) {
   if (key.keyed && !key.refused.empty()) return Wait::kDraining;
-  const milliseconds now = clock_.Steady();
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const Target& target = targets[i];
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const Target& target = routes[i].target;
     if (!target.ready) return Wait::kNotReady;
     if (target.held()) return Wait::kHeld;
-    const Outlet* outlet = OutletOf(target.segment.sub_cluster);
+    const Outlet* outlet = OutletOf(routes[i]);
     if (outlet == nullptr) return Wait::kOutlet;
     const KeyState::Place place{target.partition, target.segment.epoch, outlet};
     if (key.keyed && key.under_way > 0 &&
-        (key.places.size() != targets.size() || key.places[i] != place)) {
+        (key.places.size() != routes.size() || key.places[i] != place)) {
       return Wait::kDraining;
     }
-    if (!LaneOf(target.topic, target.partition).breaker.WouldAllow(now) ||
-        !WayOf(target.segment.sub_cluster).breaker.WouldAllow(now)) {
+    if (!routes[i].lane->breaker.WouldAllow(now) ||
+        !routes[i].way->breaker.WouldAllow(now)) {
       return Wait::kBreaker;
     }
   }
   return Wait::kNone;
 }
 
-void Dispatcher::SendAll(KeyState* key, const Targets& targets,
+void Dispatcher::SendAll(KeyState* key, const Routes& routes, milliseconds now,
                          Message* message) {
-  message->copies = targets.size();
+  message->unfinished = routes.size();
+  message->copies.resize(routes.size());
+  message->report.targets.resize(routes.size());
   if (key->under_way == 0) {
     key->places.clear();
-    for (const Target& target : targets) {
-      key->places.push_back({target.partition, target.segment.epoch,
-                             OutletOf(target.segment.sub_cluster)});
+    for (const Route& route : routes) {
+      key->places.push_back({route.target.partition, route.target.segment.epoch,
+                             OutletOf(route)});
     }
   }
-  for (const Target& target : targets) {
-    auto* copy = new Copy;
-    copy->message = message;
-    copy->key = key;
-    copy->target = message->report.targets.size();
-    message->report.targets.emplace_back();
-    if (!SendCopy(target, copy)) key->refused.push_back(copy);
+  for (size_t i = 0; i < routes.size(); ++i) {
+    Copy& copy = message->copies[i];
+    copy.message = message;
+    copy.key = key;
+    copy.target = i;
+    if (!SendCopy(routes[i], now, &copy)) key->refused.push_back(&copy);
   }
 }
 
-bool Dispatcher::SendCopy(const Target& target, Copy* copy) {
+bool Dispatcher::SendCopy(const Route& route, milliseconds now, Copy* copy) {
+  const Target& target = route.target;
   Message& message = *copy->message;
+  copy->lane = route.lane;
+  copy->way = route.way;
   DeliveredTo& to = message.report.targets[copy->target];
   to.partition = target.partition.value();
   to.epoch = target.segment.epoch.value();
   to.sub_cluster_id = target.segment.sub_cluster.value();
   to.kafka_topic = KafkaTopicName(target.segment.kafka_topic);
   to.kafka_partition = target.segment.kafka_partition;
-  copy->kafed_header = EncodeKafkaHeader(
-      {MessageKind::kData, to.epoch, source_, message.report.sequence});
-  Outlet* outlet = OutletOf(target.segment.sub_cluster);
+  WriteKafkaHeader(
+      {MessageKind::kData, to.epoch, source_, message.report.sequence},
+      copy->kafed_header.data());
+  Outlet* outlet = OutletOf(route);
   if (outlet == nullptr) return false;
-  const milliseconds now = clock_.Steady();
-  Breaker& lane = LaneOf(target.topic, target.partition).breaker;
-  Breaker& way = WayOf(target.segment.sub_cluster).breaker;
-  lane.Allow(now);
-  way.Allow(now);
+  route.lane->breaker.Allow(now);
+  route.way->breaker.Allow(now);
   const absl::Status sent =
-      outlet->Send({target.segment.kafka_topic.value(), to.kafka_topic,
-                    to.kafka_partition, message.id, message.payload,
-                    copy->kafed_header, &message.headers, copy});
+      outlet->Send({target.segment.kafka_topic.value(),
+                    to.kafka_topic,
+                    to.kafka_partition,
+                    message.id(),
+                    message.payload,
+                    {copy->kafed_header.data(), copy->kafed_header.size()},
+                    &message.headers,
+                    copy});
   if (!sent.ok()) {
-    lane.Return();
-    way.Return();
+    route.lane->breaker.Return();
+    route.way->breaker.Return();
     to.status = sent;
     return false;
   }
@@ -104,17 +111,15 @@ void Dispatcher::Pump(KeyState* key, Finished* done) {
     Message& message = *key->queue.front();
     const bool late = now - message.accepted >= timeout_;
     absl::Status why;
-    Targets targets;
-    if (const absl::Status lease = CheckLease(message); !lease.ok()) {
+    Routes routes;
+    const v1::TopicRow* topic = view_->view.topic(message.topic);
+    if (const absl::Status lease = CheckLease(topic, now); !lease.ok()) {
       // A lease may be renewed in time.
       key->why = Wait::kLease;
       if (!late) break;
       why = lease;
-    } else if (auto route = RouteOf(message); !route.ok()) {
-      why = route.status();
-    } else {
-      targets = *std::move(route);
-      key->why = WhyWait(*key, targets);
+    } else if (why = RouteOf(message, key, now, &routes); why.ok()) {
+      key->why = WhyWait(*key, routes, now);
       if (key->why != Wait::kNone && !late) break;
       if (late) why = TimedOut(*key);
     }
@@ -122,7 +127,7 @@ void Dispatcher::Pump(KeyState* key, Finished* done) {
     key->queue.pop_front();
     if (why.ok()) {
       --stats_.waiting;
-      SendAll(key, targets, first.release());
+      SendAll(key, routes, now, first.release());
     } else {
       FailUnsent(std::move(first), why, done);
     }
@@ -145,10 +150,9 @@ bool Dispatcher::PumpRefused(KeyState* key, Finished* done) {
     const Message& message = *copy->message;
     const DeliveredTo& to = message.report.targets[copy->target];
     const PartitionNumber number(to.partition);
-    const auto newest = key->acknowledged.find(to.partition);
     Target target;
-    if (key->keyed && newest != key->acknowledged.end() &&
-        newest->second > message.report.sequence) {
+    if (key->keyed &&
+        key->Acknowledged(to.partition) > message.report.sequence) {
       FinishCopy(copy,
                  absl::AbortedError("refused by the broker, and a later "
                                     "message of the key was written since"),
@@ -156,13 +160,15 @@ bool Dispatcher::PumpRefused(KeyState* key, Finished* done) {
     } else if (now - message.accepted >= timeout_ ||
                copy->attempts >= kMaxAttempts) {
       FinishCopy(copy, to.status.ok() ? TimedOut(*key) : to.status, -1, done);
-    } else if (!key->refused.empty() || !CheckLease(message).ok() ||
+    } else if (!key->refused.empty() ||
+               !CheckLease(view_->view.topic(message.topic), now).ok() ||
                !view_->view.Resolve(message.topic, number, &target) ||
-               !target.ready || target.held() || !SendCopy(target, copy)) {
+               !target.ready || target.held() ||
+               !SendCopy(RouteTo(target), now, copy)) {
       key->refused.push_back(copy);
     } else {
       const KeyState::Place place{number, target.segment.epoch,
-                                  OutletOf(target.segment.sub_cluster)};
+                                  copy->way->outlet.get()};
       if (std::find(key->places.begin(), key->places.end(), place) ==
           key->places.end()) {
         key->places.push_back(place);
@@ -175,8 +181,7 @@ bool Dispatcher::PumpRefused(KeyState* key, Finished* done) {
 
 void Dispatcher::DropIfIdle(KeyState* key) {
   if (key->under_way > 0 || key->waits()) return;
-  const std::string name = key->name;
-  keys_.erase(name);
+  keys_.erase(keys_.find(key->name));
 }
 
 absl::Status Dispatcher::TimedOut(const KeyState& key) const {
@@ -208,43 +213,37 @@ void Dispatcher::OnReports(std::span<const OutletReport> reports) {
   Finished finished;
   {
     MonitorLock lock(&mutex_);
-    for (const OutletReport& report : reports) OnReport(report, &finished);
+    const milliseconds now = clock_.Steady();
+    finished.reserve(reports.size());
+    for (const OutletReport& report : reports) {
+      OnReport(report, now, &finished);
+    }
     if (reports.empty()) pump_wanted_ = true;
   }
   Run(&finished);
 }
 
-void Dispatcher::OnReport(const OutletReport& report, Finished* done) {
+void Dispatcher::OnReport(const OutletReport& report, milliseconds now,
+                          Finished* done) {
   auto* copy = static_cast<Copy*>(report.token);
   KeyState* key = copy->key;
   DeliveredTo& to = copy->message->report.targets[copy->target];
-  const TopicId topic = copy->message->topic;
   --key->under_way;
-  Breaker& lane = LaneOf(topic, PartitionNumber(to.partition)).breaker;
-  Breaker& way = WayOf(SubClusterId(to.sub_cluster_id)).breaker;
+  Breaker& lane = copy->lane->breaker;
+  Breaker& way = copy->way->breaker;
   if (report.unhealthy) {
-    lane.Failed(clock_.Steady());
-    way.Failed(clock_.Steady());
+    lane.Failed(now);
+    way.Failed(now);
   } else {
     // It answered, if only with a refusal.
     if (lane.open() || way.open()) pump_wanted_ = true;
     lane.Succeeded();
     way.Succeeded();
   }
-  if (report.outcome == Outcome::kAcknowledged ||
-      report.outcome == Outcome::kPossiblyPersisted) {
-    v1::SegmentCount& count =
-        counts_[{LaneKey(topic, PartitionNumber(to.partition)), to.epoch}];
-    count.set_topic_id(topic.value());
-    count.set_partition(to.partition);
-    count.set_epoch(to.epoch);
-    if (report.outcome == Outcome::kAcknowledged) {
-      count.set_acknowledged(count.acknowledged() + 1);
-      uint64_t& newest = key->acknowledged[to.partition];
-      newest = std::max(newest, copy->message->report.sequence);
-    } else {
-      count.set_possibly_persisted(count.possibly_persisted() + 1);
-    }
+  Count(*copy, report.outcome);
+  if (report.outcome == Outcome::kAcknowledged) {
+    uint64_t& newest = key->Acknowledged(to.partition);
+    newest = std::max(newest, copy->message->report.sequence);
   }
   if (report.outcome == Outcome::kRefused && !closed_) {
     to.status = report.status;
@@ -260,6 +259,30 @@ void Dispatcher::OnReport(const OutletReport& report, Finished* done) {
   }
 }
 
+void Dispatcher::Count(const Copy& copy, Outcome outcome) {
+  if (outcome != Outcome::kAcknowledged &&
+      outcome != Outcome::kPossiblyPersisted) {
+    return;
+  }
+  const DeliveredTo& to = copy.message->report.targets[copy.target];
+  std::vector<v1::SegmentCount>& counts = copy.lane->counts;
+  auto count = std::find_if(
+      counts.rbegin(), counts.rend(),
+      [&](const v1::SegmentCount& each) { return each.epoch() == to.epoch; });
+  if (count == counts.rend()) {
+    counts.emplace_back();
+    count = counts.rbegin();
+    count->set_topic_id(copy.message->topic.value());
+    count->set_partition(to.partition);
+    count->set_epoch(to.epoch);
+  }
+  if (outcome == Outcome::kAcknowledged) {
+    count->set_acknowledged(count->acknowledged() + 1);
+  } else {
+    count->set_possibly_persisted(count->possibly_persisted() + 1);
+  }
+}
+
 void Dispatcher::FinishCopy(Copy* copy, const absl::Status& status,
                             int64_t offset, Finished* done) {
   Message* message = copy->message;
@@ -268,15 +291,13 @@ void Dispatcher::FinishCopy(Copy* copy, const absl::Status& status,
   to.offset = offset;
   if (message->report.status.ok()) message->report.status = status;
   ReleaseBuffer(message, copy);
-  delete copy;
-  if (--message->copies == 0) Complete(message, done);
+  if (--message->unfinished == 0) Complete(message, done);
 }
 
 void Dispatcher::Complete(Message* message, Finished* done) {
   ReleaseBuffer(message, nullptr);
   ++(message->report.status.ok() ? stats_.acknowledged : stats_.failed);
-  done->emplace_back(std::move(message->done), std::move(message->report));
-  delete message;
+  done->emplace_back(message);
 }
 
 void Dispatcher::FailUnsent(std::unique_ptr<Message> message,

@@ -74,7 +74,7 @@ void Producer::TickLoop() {
 absl::Status Producer::Produce(std::string_view key, std::string_view payload,
                                std::vector<Header> headers,
                                DeliveryCallback done) {
-  return dispatcher_->Produce(key, std::string(payload), std::move(headers),
+  return dispatcher_->Produce(key, payload, std::move(headers),
                               std::move(done));
 }
 

@@ -7,17 +7,26 @@
 namespace kafed {
 namespace {
 constexpr uint8_t kVersion = 1;
+
+char* WriteLittle64(uint64_t value, char* out) {
+  for (int shift = 0; shift < 64; shift += 8) {
+    *out++ = static_cast<char>(value >> shift);
+  }
+  return out;
+}
 }  // namespace
 
+void WriteKafkaHeader(const KafkaHeader& header, char* out) {
+  *out++ = static_cast<char>(kVersion);
+  *out++ = static_cast<char>(header.kind);
+  out = WriteLittle64(header.epoch, out);
+  out = std::copy(header.source.begin(), header.source.end(), out);
+  WriteLittle64(header.sequence, out);
+}
+
 std::string EncodeKafkaHeader(const KafkaHeader& header) {
-  std::string out;
-  out.reserve(kKafkaHeaderBytes);
-  out.push_back(static_cast<char>(kVersion));
-  out.push_back(static_cast<char>(header.kind));
-  PutLittle64(header.epoch, &out);
-  out.append(reinterpret_cast<const char*>(header.source.data()),
-             header.source.size());
-  PutLittle64(header.sequence, &out);
+  std::string out(kKafkaHeaderBytes, '\0');
+  WriteKafkaHeader(header, out.data());
   return out;
 }
 

@@ -38,6 +38,8 @@ struct KafkaHeader {
   friend bool operator==(const KafkaHeader&, const KafkaHeader&) = default;
 };
 
+// Writes kKafkaHeaderBytes bytes.
+void WriteKafkaHeader(const KafkaHeader& header, char* out);
 std::string EncodeKafkaHeader(const KafkaHeader& header);
 
 // InvalidArgument for a wrong size, version or kind.

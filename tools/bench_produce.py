@@ -51,7 +51,7 @@ def produce(bench, _wanted):
 
         found = bench.rounds(5, {
             kind: lambda kind=kind: flat_out(kind)
-            for kind in ("kafed", "raw")})
+            for kind in ("kafed", "raw", "header")})
 
         def evenly(kind):
             measured = run(kind, PACED, RATE)
@@ -68,13 +68,17 @@ def produce(bench, _wanted):
 
 
 def add_ratio(bench, name, values, scale, unit):
-    """The value is the ratio; the peer has what librdkafka reached."""
+    """The value is the ratio; peers have what librdkafka reached, bare and
+    with a header of the size that the Producer adds."""
     ratio = values["kafed"] / values["raw"]
     bench.add(name, ratio, "ratio")
     bench.results[name]["peers"] = [
-        {"name": f"librdkafka_{unit}",
-         "value": float(f"{values['raw'] * scale:.6g}"),
-         "ratio": float(f"{ratio:.4g}")}]
+        {"name": f"{peer}_{unit}",
+         "value": float(f"{values[kind] * scale:.6g}"),
+         "ratio": float(f"{values['kafed'] / values[kind]:.4g}")}
+        for kind, peer in (("raw", "librdkafka"),
+                           ("header", "librdkafka_with_header"))
+        if kind in values]
 
 
 GROUPS = [(PRODUCE, produce)]

@@ -1,11 +1,9 @@
 #include "controller/rpc/router.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
 
-#include "common/murmur2.h"
 #include "common/status_macros.h"
 #include "federation/plan/planners.h"
 #include "federation/plan/validate.h"
@@ -26,42 +24,6 @@ using federation::Table;
 using federation::Topic;
 using federation::TopicId;
 using federation::VpcMember;
-
-void Refuse(const absl::Status& status, v1::RouteResult* result) {
-  result->set_error_code(static_cast<uint32_t>(status.code()));
-  result->set_error(std::string(status.message()));
-}
-
-absl::StatusOr<std::vector<PartitionNumber>> PartitionsOf(
-    const Image& image, TopicId id, const Topic& topic,
-    const federation::Key& key) {
-  const std::string name = std::string(key.topic) + "/" + std::string(key.id);
-  if (topic.kind == v1::TOPIC_KIND_HASHED) {
-    const auto number = image.FindRange(id, topic, KeyHash(key.id));
-    if (!number) {
-      return absl::NotFoundError("key: topic " + topic.name +
-                                 " has no partition for " + name);
-    }
-    return std::vector<PartitionNumber>{*number};
-  }
-  const auto binding = image.binding(id, key.id);
-  if (!binding) {
-    const char* what = topic.kind == v1::TOPIC_KIND_UNICAST     ? "host"
-                       : topic.kind == v1::TOPIC_KIND_MULTICAST ? "VPC"
-                                                                : "resource";
-    if (topic.kind == v1::TOPIC_KIND_MULTICAST && image.vpc(key.id)) {
-      return absl::FailedPreconditionError("key: VPC " + std::string(key.id) +
-                                           " has no members yet");
-    }
-    return absl::NotFoundError("key: no " + std::string(what) + " is called '" +
-                               std::string(key.id) + "'");
-  }
-  std::vector<PartitionNumber> numbers;
-  for (const Binding::Target& target : binding->targets) {
-    numbers.push_back(target.partition);
-  }
-  return numbers;
-}
 
 // Adds a subscription for a chain, without its segments where the agent knows
 // the newest epoch already.
@@ -165,59 +127,9 @@ absl::Status ResourceSubscriptions(const Image& image,
 
 }  // namespace
 
-bool FillTarget(const Image& image, TopicId topic, PartitionNumber number,
-                v1::RouteTarget* target) {
-  const auto partition = image.partition(topic, number);
-  const Segment* segment = partition ? partition->Writable() : nullptr;
-  if (segment == nullptr) return false;
-  const auto kafka_topic = image.kafka_topic(segment->kafka_topic);
-  const auto sub_cluster = image.sub_cluster(segment->sub_cluster);
-  if (!kafka_topic || !sub_cluster) return false;
-  target->set_partition(number.value());
-  target->set_sub_cluster_id(segment->sub_cluster.value());
-  target->set_sub_cluster(sub_cluster->name);
-  target->set_bootstrap_servers(sub_cluster->bootstrap_servers);
-  target->set_kafka_topic(kafka_topic->name);
-  target->set_kafka_partition(segment->kafka_partition);
-  target->set_epoch(segment->epoch.value());
-  target->set_ready(kafka_topic->state == federation::KafkaTopicState::kReady);
-  target->set_held(segment->state == v1::SEGMENT_STATE_CLOSING);
-  target->set_security_ref(sub_cluster->security_ref);
-  return true;
-}
-
-RoutedTopic RouteKey(const Image& image, std::string_view text,
+RoutedTopic RouteKey(const Image& image, std::string_view key,
                      v1::RouteResult* result) {
-  result->set_key(std::string(text));
-  const auto key = federation::ParseKey(text);
-  if (!key.ok()) {
-    Refuse(key.status(), result);
-    return {};
-  }
-  const TopicId id = image.FindTopic(key->topic);
-  const auto topic = image.topic(id);
-  if (!topic) {
-    Refuse(absl::NotFoundError("key: no topic is called '" +
-                               std::string(key->topic) + "'"),
-           result);
-    return {};
-  }
-  const auto numbers = PartitionsOf(image, id, *topic, *key);
-  if (!numbers.ok()) {
-    Refuse(numbers.status(), result);
-    return {};
-  }
-  for (const PartitionNumber number : *numbers) {
-    if (!FillTarget(image, id, number, result->add_targets())) {
-      result->clear_targets();
-      Refuse(absl::UnavailableError("key: partition " + topic->name + "/" +
-                                    std::to_string(number.value()) +
-                                    " has no writable segment at present"),
-             result);
-      return {};
-    }
-  }
-  return {topic->lease_ttl_ms, topic->kind == v1::TOPIC_KIND_MULTICAST};
+  return KeyRouter(image).Route({key}, {result}).front();
 }
 
 absl::Status RouteMembers(const Image& image,
@@ -245,6 +157,7 @@ absl::Status RouteMembers(const Image& image,
                                request.topic() + "'");
   }
   std::map<PartitionNumber, v1::MemberGroup*> groups;
+  KeyRouter router(image);
   for (const std::string& host :
        federation::VpcHosts(image, request.vpc(), SIZE_MAX)) {
     const auto binding = image.binding(topic_id, host);
@@ -253,7 +166,7 @@ absl::Status RouteMembers(const Image& image,
     v1::MemberGroup*& group = groups[number];
     if (group == nullptr) {
       group = response->add_groups();
-      FillTarget(image, topic_id, number, group->mutable_target());
+      router.FillTarget(topic_id, number, group->mutable_target());
     }
     v1::MemberHost* member = group->add_hosts();
     member->set_id(host);

@@ -37,7 +37,7 @@ grpc::ServerUnaryReactor* RoutingService::Read(
   const auto image = context_.replica->image();
   if (image->position() >= wanted) return Finish(call, answer(*image));
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  const bool taken = context_.workers->Run(
+  const bool taken = context_.workers->RunLong(
       [this, wanted, reactor, answer = std::move(answer)] {
         const auto newer = context_.replica->WaitFor(wanted, kReadWait);
         reactor->Finish(ToGrpc(newer.ok() ? answer(**newer) : newer.status()));
@@ -131,8 +131,8 @@ grpc::ServerUnaryReactor* RoutingService::Subscriptions(
 }
 
 grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>*
-RoutingService::Follow(grpc::CallbackServerContext*) {
-  return hub_.NewReactor();
+RoutingService::Follow(grpc::CallbackServerContext* call) {
+  return hub_.NewReactor(call);
 }
 
 grpc::ServerUnaryReactor* RoutingService::OpenSession(

@@ -40,6 +40,17 @@ std::string_view TableName(Table table) {
   return kNames[static_cast<size_t>(table)];
 }
 
+std::optional<Segment> WritableIn(std::string_view partition) {
+  RowDecoder decoder(partition);
+  LogIndex changed_at;
+  uint64_t count = 0;
+  decoder(changed_at, count);
+  Segment newest;
+  for (uint64_t i = 0; i < count; ++i) decoder(newest);
+  if (count == 0 || !IsWritable(newest.state)) return std::nullopt;
+  return newest;
+}
+
 uint32_t Image::FindName(std::string_view key) const {
   const auto bytes = table(Table::kNames).Find(key);
   return bytes ? ByteReader(*bytes).Varint32() : 0;

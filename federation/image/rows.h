@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -138,6 +140,10 @@ struct Partition {
   // The newest segment if it is writable, else null.
   const Segment* Writable() const { return WritableOf(chain); }
 };
+
+// The newest segment of the bytes of a Partition, if it is writable. Allocates
+// nothing.
+std::optional<Segment> WritableIn(std::string_view partition);
 
 // Keys bound to a partition.
 struct PartitionKeys {

@@ -35,8 +35,4 @@ constexpr bool IsValidTransition(v1::SegmentState from, v1::SegmentState to) {
   }
 }
 
-constexpr bool IsWritable(v1::SegmentState state) {
-  return state == v1::SEGMENT_STATE_OPEN || state == v1::SEGMENT_STATE_CLOSING;
-}
-
 }  // namespace kafed::federation

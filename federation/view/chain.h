@@ -27,12 +27,14 @@ struct Segment {
   }
 };
 
-// The newest segment if it takes messages (open or closing), else null.
+// Whether a segment may be the target of messages, at once or soon.
+constexpr bool IsWritable(v1::SegmentState state) {
+  return state == v1::SEGMENT_STATE_OPEN || state == v1::SEGMENT_STATE_CLOSING;
+}
+
+// The newest segment if it takes messages, else null.
 inline const Segment* WritableOf(const std::vector<Segment>& chain) {
-  if (chain.empty() || (chain.back().state != v1::SEGMENT_STATE_OPEN &&
-                        chain.back().state != v1::SEGMENT_STATE_CLOSING)) {
-    return nullptr;
-  }
+  if (chain.empty() || !IsWritable(chain.back().state)) return nullptr;
   return &chain.back();
 }
 

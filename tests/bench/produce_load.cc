@@ -1,8 +1,9 @@
 // produce_load: messages to Apache Kafka, by the Producer or by librdkafka
 // alone with the partitions that the Producer would choose.
 //
-//   produce_load kafed|raw SERVER HOSTS MESSAGES RATE
+//   produce_load kafed|raw|header SERVER HOSTS MESSAGES RATE
 //
+// `header` is librdkafka with a header of the size that the Producer adds.
 // RATE 0: as fast as it goes; else messages a second, evenly. The hosts are
 // host-000000 ... Before the clock starts, three messages go to each host: the
 // brokers are connected by then. Prints one JSON line: "per_second" from the
@@ -25,6 +26,7 @@
 #include "absl/synchronization/mutex.h"
 #include "client/producer.h"
 #include "client/rpc/grpc_connection.h"
+#include "common/kafka_header.h"
 #include "tests/bench/fleet_model.h"
 
 namespace kafed::bench {
@@ -183,8 +185,33 @@ rd_kafka_t* MakeKafka(const federation::RouteView& view, Times* times) {
   return kafka;
 }
 
-void RunRaw(const std::string& server, uint32_t hosts, size_t messages,
-            double rate, Times* times) {
+// As rd_kafka_produce, with a header; the error, or 0.
+rd_kafka_resp_err_t SendWithHeader(rd_kafka_t* kafka, const Place& place,
+                                   const std::string& key,
+                                   const std::string& payload, void* number) {
+  static const std::string header(kKafkaHeaderBytes, 'h');
+  return rd_kafka_producev(
+      kafka, RD_KAFKA_V_RKT(place.topic), RD_KAFKA_V_PARTITION(place.partition),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+      RD_KAFKA_V_VALUE(const_cast<char*>(payload.data()), payload.size()),
+      RD_KAFKA_V_KEY(key.data(), key.size()),
+      RD_KAFKA_V_HEADER(kKafkaHeaderName, header.data(),
+                        static_cast<ssize_t>(header.size())),
+      RD_KAFKA_V_OPAQUE(number), RD_KAFKA_V_END);
+}
+
+rd_kafka_resp_err_t SendBare(rd_kafka_t*, const Place& place,
+                             const std::string& key, const std::string& payload,
+                             void* number) {
+  const int failed =
+      rd_kafka_produce(place.topic, place.partition, RD_KAFKA_MSG_F_COPY,
+                       const_cast<char*>(payload.data()), payload.size(),
+                       key.data(), key.size(), number);
+  return failed == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+}
+
+void RunRaw(bool with_header, const std::string& server, uint32_t hosts,
+            size_t messages, double rate, Times* times) {
   const auto view = ViewOf(server);
   rd_kafka_t* kafka = MakeKafka(*view, times);
   std::map<std::string, rd_kafka_topic_t*> topics;
@@ -204,15 +231,17 @@ void RunRaw(const std::string& server, uint32_t hosts, size_t messages,
   std::thread poller([&] {
     while (!stopping) rd_kafka_poll(kafka, 100);
   });
-  std::string payload(kPayloadBytes, 'x');
+  const std::string payload(kPayloadBytes, 'x');
   const auto send = [&](size_t i, void* number) {
     const Place& place = places[i % hosts];
     const std::string& key = keys[i % hosts];
-    while (rd_kafka_produce(place.topic, place.partition, RD_KAFKA_MSG_F_COPY,
-                            payload.data(), payload.size(), key.data(),
-                            key.size(), number) != 0) {
-      if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        Die(rd_kafka_err2str(rd_kafka_last_error()));
+    while (true) {
+      const rd_kafka_resp_err_t error =
+          with_header ? SendWithHeader(kafka, place, key, payload, number)
+                      : SendBare(kafka, place, key, payload, number);
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+      if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        Die(rd_kafka_err2str(error));
       }
       std::this_thread::sleep_for(kFullPause);
     }
@@ -236,14 +265,20 @@ void RunRaw(const std::string& server, uint32_t hosts, size_t messages,
 int Main(int argc, char** argv) {
   if (argc != 6) {
     std::fprintf(stderr,
-                 "usage: produce_load kafed|raw SERVER HOSTS MESSAGES RATE\n");
+                 "usage: produce_load kafed|raw|header SERVER HOSTS MESSAGES "
+                 "RATE\n");
     return 2;
   }
   const auto hosts = static_cast<uint32_t>(std::atoi(argv[3]));
   const auto messages = static_cast<size_t>(std::atol(argv[4]));
   Times times(messages);
-  const auto run = std::string(argv[1]) == "kafed" ? RunKafed : RunRaw;
-  run(argv[2], hosts, messages, std::atof(argv[5]), &times);
+  const std::string kind = argv[1];
+  const double rate = std::atof(argv[5]);
+  if (kind == "kafed") {
+    RunKafed(argv[2], hosts, messages, rate, &times);
+  } else {
+    RunRaw(kind == "header", argv[2], hosts, messages, rate, &times);
+  }
   return 0;
 }
 

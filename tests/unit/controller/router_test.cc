@@ -105,6 +105,39 @@ TEST_F(RouterTest, AnAgentReadsItsOwnChainAndThoseOfItsVpcs) {
   EXPECT_EQ(again.subscriptions(0).chain_size(), 0) << "nothing newer";
 }
 
+TEST_F(RouterTest, ManyKeysAreAnsweredAsEachAlone) {
+  v1::TopicSpec hashed;
+  hashed.set_name("orders");
+  hashed.set_kind(v1::TOPIC_KIND_HASHED);
+  ASSERT_TRUE(lab_.CreateTopic(hashed).ok());
+  ASSERT_TRUE(lab_.CreateVpc("EMPTY").ok());
+  std::vector<std::string_view> keys;
+  for (int round = 0; round < 4; ++round) {
+    for (const char* key :
+         {"nca/NCA0", "ghost/x", "vpc/VPC1", "nca/ghost", "orders/a",
+          "orders/b", "no-slash", "nca/NCA3", "vpc/EMPTY", "nca/"}) {
+      keys.emplace_back(key);
+    }
+  }
+  std::vector<v1::RouteResult> results(keys.size());
+  std::vector<v1::RouteResult*> places;
+  for (v1::RouteResult& result : results) places.push_back(&result);
+  const auto routed = KeyRouter(lab_.image()).Route(keys, places);
+  ASSERT_EQ(routed.size(), keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    v1::RouteResult alone;
+    const RoutedTopic topic = RouteKey(lab_.image(), keys[i], &alone);
+    EXPECT_EQ(results[i].SerializeAsString(), alone.SerializeAsString())
+        << keys[i];
+    EXPECT_EQ(routed[i].lease_ttl_ms, topic.lease_ttl_ms);
+    EXPECT_EQ(routed[i].multicast, topic.multicast);
+  }
+  EXPECT_EQ(results[2].targets_size(), 2) << "one for each home";
+  EXPECT_TRUE(routed[2].multicast);
+  EXPECT_EQ(results[4].targets_size(), 1);
+  EXPECT_THAT(results[8].error(), HasSubstr("no members yet"));
+}
+
 TEST_F(RouterTest, ErrorsNameTheKey) {
   EXPECT_THAT(Route("nca/ghost").error(), HasSubstr("no host"));
   EXPECT_THAT(Route("ghost/x").error(), HasSubstr("no topic"));
