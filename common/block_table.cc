@@ -34,7 +34,8 @@ constexpr int kFanout = 1 << kFanoutBits;
 constexpr size_t kMaxBlockRows = 24;
 // Tags that a look-up compares at once, whatever the rows.
 constexpr size_t kTagsRead = 32;
-constexpr size_t kTargetBlockBytes = 4096;
+// What the allocator keeps at hand for each thread.
+constexpr size_t kTargetBlockBytes = 1032;
 constexpr int kMaxPageBits = 20;
 
 struct Node {
