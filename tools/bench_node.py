@@ -4,7 +4,7 @@ import signal
 import statistics
 import time
 
-from bench_system import HOSTS, Etcd, Redis, say
+from bench_system import HOSTS, Etcd, Node, Redis, say
 
 IMPORT = {
     "import_1m_s": "kafedctl host import of 1 million hosts into a new node",
@@ -17,6 +17,14 @@ SNAPSHOTS = {
 }
 RESTART = {
     "restart_1m_s": "from exec to readiness, after a clean stop",
+}
+REFERENCE = {
+    "restart_reference_s":
+        "restart with 100,000 VPCs of 10 to 100,000 hosts beside the fleet",
+    "memory_reference_bytes_per_host":
+        "resident bytes of that node after its start",
+    "join_cost_ratio_100k_10":
+        "one host joins a VPC of 100,000 hosts / one of 10, in CPU",
 }
 
 
@@ -103,4 +111,23 @@ def restart(bench, _wanted):
                                                 "etcd")])
 
 
-GROUPS = [(IMPORT, import_hosts), (SNAPSHOTS, snapshots), (RESTART, restart)]
+def reference(bench, _wanted):
+    """The node gets its state by a restore: joins of a million hosts one by
+    one, each with its message, would measure Kafka."""
+    path = bench.folder / "reference.snapshot"
+    made = bench.program("reference_image", path)
+    say(f"    {made['memberships']:,} memberships, "
+        f"{made['image_bytes'] / HOSTS:.0f} bytes of image a host, a join "
+        f"{made['join_large_us']:.0f} and {made['join_small_us']:.0f} us")
+    with Node(bench, bench.folder / "reference", restore=path) as node:
+        found = bench.rounds(3, {"restart": node.restart})
+        resident = node.process.resident_bytes()
+    bench.add("restart_reference_s", found["restart"], "s")
+    bench.add("memory_reference_bytes_per_host", resident / HOSTS,
+              "bytes/host")
+    bench.add("join_cost_ratio_100k_10",
+              made["join_large_us"] / made["join_small_us"], "ratio")
+
+
+GROUPS = [(IMPORT, import_hosts), (SNAPSHOTS, snapshots), (RESTART, restart),
+          (REFERENCE, reference)]

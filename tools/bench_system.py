@@ -192,10 +192,15 @@ def http_ok(url, text=""):
 class Node:
     """A node of the release build, with embedded Kafka clusters beside it."""
 
-    def __init__(self, bench, folder):
+    def __init__(self, bench, folder, restore=None):
+        """With the state of the snapshot `restore`, else empty."""
         self._bench = bench
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if restore is not None:
+            subprocess.run([bench.bin / "kafed", "restore", "--from", restore,
+                            "--data-dir", self.folder / "data"], check=True,
+                           capture_output=True, timeout=600)
         self._clusters = contextlib.ExitStack()
         self.process = None
         self.server = f"127.0.0.1:{child_process.free_port()}"
