@@ -27,7 +27,9 @@ grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* call,
 }  // namespace
 
 RoutingService::RoutingService(const RpcContext* context, FollowHub* hub)
-    : context_(*context), hub_(*hub) {}
+    : context_(*context), hub_(*hub) {
+  SetMessageAllocatorFor_Route(&route_messages_);
+}
 
 grpc::ServerUnaryReactor* RoutingService::Read(
     grpc::CallbackServerContext* call, const v1::Position& min_position,

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "controller/rpc/arena_messages.h"
 #include "controller/rpc/follow_hub.h"
 #include "controller/rpc/rpc_context.h"
 #include "kafed/v1/routing.grpc.pb.h"
@@ -57,6 +58,7 @@ class RoutingService final : public v1::Routing::CallbackService {
 
   const RpcContext& context_;
   FollowHub& hub_;
+  ArenaMessages<v1::RouteRequest, v1::RouteResponse> route_messages_;
 };
 
 }  // namespace kafed::controller
