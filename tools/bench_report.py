@@ -49,6 +49,8 @@ processors.
   each answer has the segment, its epoch and whether the Kafka topic is there.
   Redis holds `nca/<host>` with a value of some 20 bytes that says the same; one
   client asks with `GET`, one in a round trip or 100 in a pipeline.
+  `dependent_reads` are reads of 32 MB, each at the place that the one before
+  named.
 - **Routes.** One load generator for all: two channels, gRPC's callback API,
   messages encoded and decoded. `echo` is a gRPC server in C++ that only
   answers, with requests and replies of the same size: the limit. etcd answers
@@ -73,7 +75,12 @@ processors.
   the call that binds a host to its arrival in each view.
 - **Producer.** Messages of 200 bytes to 1,000 hosts on one broker, idempotent,
   acknowledged by all, linger 5 ms; librdkafka alone is given the partitions
-  that the Producer chooses, and writes no `kafed` header.
+  that the Producer chooses, and writes no `kafed` header, or, to tell the
+  header's part, one of the same size.
+- **The whole reference federation** has 100,000 VPCs beside the fleet: one of
+  100,000 hosts, 100 of 1,000, the others of 10. `reference_image` plans and
+  applies all of it in one process and writes a snapshot; the node that is
+  measured was made by `kafed restore` from it.
 - **Cost and flatness.** `bind_cost_ratio_1m_10k` is CPU of planning, encoding
   and publishing one binding. `partitions_scale_flatness` is the worse of
   look-ups and of following 1,000 changed bindings (both ends), slowest over
