@@ -190,8 +190,8 @@ TEST(RowTest, GoldenBytes) {
             "01070201");
   Partition partition;
   partition.changed_at = LogIndex(5);
-  partition.chain = {{SubClusterId(1), KafkaTopicId(2), 3, FirstEpoch(1), 0, 0,
-                      v1::SEGMENT_STATE_OPEN}};
+  partition.chain = {{SubClusterId(1), KafkaTopicId(2), 3,
+                      v1::SEGMENT_STATE_OPEN, FirstEpoch(1), 0, 0}};
   EXPECT_EQ(ToHex(EncodeRow(partition)),
             "05"
             "01"
