@@ -10,6 +10,9 @@
 namespace kafed::federation {
 namespace {
 
+// Of the buckets of a hashed topic; nodes use fewer.
+constexpr uint32_t kMaxRangeBits = 20;
+
 struct ViewPartition {
   std::vector<Segment> chain;
   uint32_t low = 0;
@@ -86,6 +89,12 @@ absl::Status RouteView::Apply(const v1::Row& row) {
       return absl::OkStatus();
     }
     case v1::Row::kTopic:
+      if (row.topic().range_bits() > kMaxRangeBits) {
+        return absl::InvalidArgumentError(
+            "row.topic.range_bits: is " +
+            std::to_string(row.topic().range_bits()) + ", at most " +
+            std::to_string(kMaxRangeBits) + " are possible");
+      }
       ApplyTopic(row.topic(), row.deleted());
       return absl::OkStatus();
     case v1::Row::kKafkaTopic:

@@ -43,7 +43,8 @@ class RouteView {
   // Empty.
   RouteView();
 
-  // Upserts or deletes one row. InvalidArgument for a row without content.
+  // Upserts or deletes one row. InvalidArgument for a row without content or
+  // with a number that cannot be.
   absl::Status Apply(const v1::Row& row);
 
   // Targets of TOPIC/ID: one, or one for each home of a multicast key.

@@ -77,6 +77,18 @@ TEST_F(ViewTest, RoutesLikeTheImage) {
   EXPECT_FALSE(view.Route("no-slash").ok());
 }
 
+TEST_F(ViewTest, RowsThatCannotBeAreRefused) {
+  RouteView view = FromScratch(lab_.image());
+  const TableDigest before = view.Digest();
+  EXPECT_TRUE(absl::IsInvalidArgument(view.Apply({})));
+  v1::Row row;
+  row.mutable_topic()->set_id(9);
+  row.mutable_topic()->set_kind(v1::TOPIC_KIND_HASHED);
+  row.mutable_topic()->set_range_bits(40);
+  EXPECT_TRUE(absl::IsInvalidArgument(view.Apply(row)));
+  EXPECT_EQ(view.Digest(), before);
+}
+
 TEST_F(ViewTest, ManyAreRoutedAsOneByOne) {
   RouteView view = FromScratch(lab_.image());
   v1::Row seen;
