@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <span>
 
+#include "absl/time/time.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
@@ -54,7 +55,8 @@ class ImportReactor final
     : public grpc::ServerBidiReactor<v1::ImportHostsRequest,
                                      v1::ImportProgress> {
  public:
-  explicit ImportReactor(const RpcContext& context) : context_(context) {
+  ImportReactor(const RpcContext& context, grpc::CallbackServerContext* call)
+      : context_(context), call_(call) {
     StartRead(&request_);
   }
 
@@ -76,7 +78,7 @@ class ImportReactor final
       return StartRead(&request_);
     }
     // The client has sent all.
-    if (!context_.workers->Run([this] { Import(); })) {
+    if (!context_.workers->RunBulk([this] { Import(); })) {
       Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
               "the node has too many calls waiting; try again later"});
     }
@@ -95,13 +97,20 @@ class ImportReactor final
     const absl::Status status = ImportAll();
     // The allocator would keep what the messages of a fleet took.
     if (hosts_.size() > kHostsPerEntry) malloc_trim(0);
+    const auto idle = [this] {
+      mutex_.AssertReaderHeld();
+      return !writing_;
+    };
+    bool taken = true;
+    {
+      absl::MutexLock lock(&mutex_);
+      taken = mutex_.AwaitWithTimeout(absl::Condition(&idle),
+                                      absl::FromChrono(kStalled));
+    }
+    if (!taken) call_->TryCancel();  // outside the lock: it calls back
     bool client_gone = false;
     {
       absl::MutexLock lock(&mutex_);
-      const auto idle = [this] {
-        mutex_.AssertReaderHeld();
-        return !writing_;
-      };
       mutex_.Await(absl::Condition(&idle));
       client_gone = client_gone_;
       progress_.set_done(hosts_.size());
@@ -206,6 +215,7 @@ class ImportReactor final
   }
 
   const RpcContext& context_;
+  grpc::CallbackServerContext* const call_;
   v1::ImportHostsRequest request_;
   v1::MutationOptions options_;
   std::vector<v1::HostSpec> hosts_;
@@ -221,8 +231,8 @@ class ImportReactor final
 }  // namespace
 
 grpc::ServerBidiReactor<v1::ImportHostsRequest, v1::ImportProgress>*
-AdminService::ImportHosts(Call*) {
-  return new ImportReactor(context_);
+AdminService::ImportHosts(Call* call) {
+  return new ImportReactor(context_, call);
 }
 
 AdminService::Unary* AdminService::RemoveHosts(

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "absl/time/time.h"
 #include "common/snapshot_container.h"
 #include "common/status_macros.h"
 #include "controller/rpc/admin_service.h"
@@ -125,11 +126,12 @@ void ExplainDecision(const absl::StatusOr<v1::KeyBound>& bound,
 class SnapshotReactor final
     : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
  public:
-  SnapshotReactor(const RpcContext& context, bool route_view)
-      : context_(context), route_view_(route_view) {}
+  SnapshotReactor(const RpcContext& context, grpc::CallbackServerContext* call,
+                  bool route_view)
+      : context_(context), call_(call), route_view_(route_view) {}
 
   void Start() {
-    if (!context_.workers->Run([this] { Produce(); })) {
+    if (!context_.workers->RunBulk([this] { Produce(); })) {
       Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
               "the node has too many calls waiting; try again later"});
     }
@@ -194,17 +196,24 @@ class SnapshotReactor final
   }
 
   absl::Status AwaitIdle() {
-    absl::MutexLock lock(&mutex_);
     const auto idle = [this] {
       mutex_.AssertReaderHeld();
       return !writing_;
     };
-    mutex_.Await(absl::Condition(&idle));
-    if (failed_) return absl::CancelledError("the client went away");
-    return absl::OkStatus();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&idle),
+                                  absl::FromChrono(kStalled))) {
+        if (failed_) return absl::CancelledError("the client went away");
+        return absl::OkStatus();
+      }
+    }
+    call_->TryCancel();  // outside the lock: it calls back
+    return absl::DeadlineExceededError("the client reads nothing");
   }
 
   const RpcContext& context_;
+  grpc::CallbackServerContext* const call_;
   const bool route_view_;
   absl::Mutex mutex_;
   v1::SnapshotChunk chunk_;
@@ -288,8 +297,8 @@ AdminService::Unary* AdminService::Status(Call* call, const v1::StatusRequest*,
 }
 
 grpc::ServerWriteReactor<v1::SnapshotChunk>* AdminService::SaveSnapshot(
-    Call*, const v1::SaveSnapshotRequest* request) {
-  auto* reactor = new SnapshotReactor(context_, request->route_view());
+    Call* call, const v1::SaveSnapshotRequest* request) {
+  auto* reactor = new SnapshotReactor(context_, call, request->route_view());
   reactor->Start();
   return reactor;
 }

@@ -12,8 +12,6 @@ namespace kafed::controller {
 namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
-// How often a follower at the tail looks whether anybody is still there.
-constexpr milliseconds kTailWait{200};
 
 Position FromProto(const v1::Position& position) {
   return {position.incarnation(), LogIndex(position.index())};
@@ -54,21 +52,22 @@ absl::Status CheckRange(const v1::ReadEventsRequest& request,
   return absl::OkStatus();
 }
 
-// One entry at a time: reads ahead a little, writes, waits at the tail on a
-// worker. Deletes itself when done.
+}  // namespace
+
+// One entry at a time: reads ahead a little on a worker, writes, is parked at
+// the tail. Deletes itself when done.
 class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
  public:
-  EventsReactor(const RpcContext& context, const v1::ReadEventsRequest& request,
-                const std::atomic<bool>* stopped)
-      : context_(context),
-        stopped_(*stopped),
+  EventsReactor(EventsService* service, const v1::ReadEventsRequest& request)
+      : service_(*service),
+        context_(service->context_),
         request_(request),
         next_(std::max<uint64_t>(request.from().index(), 1)),
         last_(request.to().index() == 0 ? UINT64_MAX : request.to().index()) {}
 
   void Advance() {
     if (cancelled_) return Finish(grpc::Status::CANCELLED);
-    if (stopped_) return Finish(ToGrpc(ShuttingDown()));
+    if (service_.stopped_) return Finish(ToGrpc(ShuttingDown()));
     if (begun_ && next_ > last_) return Finish(grpc::Status::OK);
     if (!ahead_.empty()) return WriteFront();
     const bool taken = context_.workers->Run([this] { ReadAhead(); });
@@ -82,8 +81,15 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
     if (!ok) return Finish(grpc::Status::CANCELLED);
     Advance();
   }
-  void OnCancel() override { cancelled_ = true; }
-  void OnDone() override { delete this; }
+  void OnCancel() override {
+    cancelled_ = true;
+    service_.Wake(this);
+  }
+  void OnDone() override {
+    service_.readers_.fetch_sub(1);
+    delete this;
+  }
+  bool cancelled() const { return cancelled_; }
 
  private:
   // Before the first read; finds where "the oldest" is.
@@ -143,15 +149,13 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
     ahead_.assign(entries->begin(), entries->end());
     if (ahead_.empty()) {
       if (!request_.follow()) return Finish(grpc::Status::OK);
-      // A timeout here only means that nothing is new.
-      (void)context_.log->WaitFor(LogIndex(next_),
-                                  context_.clock->Steady() + kTailWait);
+      return service_.Park(this, next_);
     }
     Advance();
   }
 
+  EventsService& service_;
   const RpcContext& context_;
-  const std::atomic<bool>& stopped_;
   const v1::ReadEventsRequest request_;
   uint64_t next_;
   const uint64_t last_;
@@ -162,12 +166,61 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
   std::atomic<bool> cancelled_{false};
 };
 
-}  // namespace
+EventsService::EventsService(const RpcContext* context) : context_(*context) {
+  context_.replica->AddListener([this] { WakeAll(); });
+}
+
+void EventsService::Park(EventsReactor* reader, uint64_t next) {
+  bool late = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    parked_.insert(reader);
+    // What came before it was parked woke nobody. Looked at with the lock: once
+    // it is woken by another, the reader may be gone.
+    late = reader->cancelled() || stopped_ ||
+           context_.replica->position().index.value() >= next;
+  }
+  if (late) Wake(reader);
+}
+
+void EventsService::Resume(EventsReactor* reader) {
+  if (context_.workers->Run([reader] { reader->Advance(); })) return;
+  reader->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                  "the node has too many calls waiting; try again later"});
+}
+
+void EventsService::Wake(EventsReactor* reader) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (parked_.erase(reader) == 0) return;
+  }
+  Resume(reader);
+}
+
+void EventsService::WakeAll() {
+  std::set<EventsReactor*> woken;
+  {
+    absl::MutexLock lock(&mutex_);
+    woken.swap(parked_);
+  }
+  for (EventsReactor* reader : woken) Resume(reader);
+}
+
+void EventsService::Stop() {
+  stopped_ = true;
+  WakeAll();
+}
 
 grpc::ServerWriteReactor<v1::Entry>* EventsService::Read(
     grpc::CallbackServerContext*, const v1::ReadEventsRequest* request) {
-  auto* reactor = new EventsReactor(context_, *request, &stopped_);
-  reactor->Advance();
+  auto* reactor = new EventsReactor(this, *request);
+  if (readers_.fetch_add(1) >= kMaxReaders) {
+    reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                     "the node has its maximum of " +
+                         std::to_string(kMaxReaders) + " readers of events"});
+  } else {
+    reactor->Advance();
+  }
   return reactor;
 }
 

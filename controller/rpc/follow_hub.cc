@@ -2,22 +2,28 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "controller/rpc/status_conversion.h"
 #include "controller/session/follow_session.h"
 
 namespace kafed::controller {
 namespace {
 constexpr absl::Duration kWakePause = absl::Milliseconds(5);
+constexpr milliseconds kStallLook{1'000};
 }  // namespace
 
 // Deletes itself when the stream is done.
 class FollowReactor final
     : public grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse> {
  public:
-  FollowReactor(FollowHub* hub, const RpcContext& context)
+  FollowReactor(FollowHub* hub, grpc::CallbackServerContext* call,
+                const RpcContext& context)
       : hub_(*hub),
+        call_(call),
+        clock_(*context.clock),
         session_(context.replica, context.leases, context.clock,
                  context.fence_window / 4) {
     StartRead(&request_);
@@ -28,6 +34,15 @@ class FollowReactor final
     absl::MutexLock lock(&mutex_);
     WriteNext();
   }
+
+  // Its client takes nothing: the run of rows that it is in holds a state of
+  // the image.
+  bool stalled() {
+    absl::MutexLock lock(&mutex_);
+    return writing_ && clock_.Steady() >= written_at_ + kStalled;
+  }
+  // Calls back at once, maybe up to OnDone.
+  void Cancel() { call_->TryCancel(); }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -89,16 +104,20 @@ class FollowReactor final
     response_.Clear();
     if (!session_.Next(&response_)) return;
     writing_ = true;
+    written_at_ = clock_.Steady();
     StartWrite(&response_);
   }
 
   FollowHub& hub_;
+  grpc::CallbackServerContext* const call_;
+  const Clock& clock_;
   FollowSession session_;
   v1::FollowRequest request_;
   std::optional<uint64_t> session_id_;  // of the first message
   absl::Mutex mutex_;
   v1::FollowResponse response_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  milliseconds written_at_ ABSL_GUARDED_BY(mutex_){0};
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -119,8 +138,8 @@ FollowHub::~FollowHub() {
 }
 
 grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>*
-FollowHub::NewReactor() {
-  auto* reactor = new FollowReactor(this, context_);
+FollowHub::NewReactor(grpc::CallbackServerContext* call) {
+  auto* reactor = new FollowReactor(this, call, context_);
   if (followers_.fetch_add(1) >= kMaxFollowers) {
     reactor->FinishOnce({grpc::StatusCode::RESOURCE_EXHAUSTED,
                          "the node has its maximum of followers; try another"});
@@ -144,6 +163,32 @@ void FollowHub::Remove(FollowReactor* reactor) {
   followers_.fetch_sub(1);
   absl::MutexLock lock(&mutex_);
   reactors_.erase(reactor);
+  if (std::this_thread::get_id() == thread_.get_id()) return;
+  const auto unused = [&] {
+    mutex_.AssertReaderHeld();
+    return cancelling_ != reactor;
+  };
+  mutex_.Await(absl::Condition(&unused));
+}
+
+void FollowHub::EndStalled() {
+  std::vector<FollowReactor*> stalled;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (FollowReactor* reactor : reactors_) {
+      if (reactor->stalled()) stalled.push_back(reactor);
+    }
+  }
+  for (FollowReactor* reactor : stalled) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!reactors_.contains(reactor)) continue;
+      cancelling_ = reactor;
+    }
+    reactor->Cancel();
+    absl::MutexLock lock(&mutex_);
+    cancelling_ = nullptr;
+  }
 }
 
 void FollowHub::Loop() {
@@ -155,12 +200,21 @@ void FollowHub::Loop() {
     signal_mutex_.AssertReaderHeld();
     return stopping_;
   };
+  milliseconds next_look{0};
   while (true) {
     {
       absl::MutexLock lock(&signal_mutex_);
-      signal_mutex_.Await(absl::Condition(&ready));
+      signal_mutex_.AwaitWithTimeout(absl::Condition(&ready),
+                                     absl::FromChrono(kStallLook));
       if (stopping_) return;
-      woken_ = false;
+    }
+    if (context_.clock->Steady() >= next_look) {
+      next_look = context_.clock->Steady() + kStallLook;
+      EndStalled();
+    }
+    {
+      absl::MutexLock lock(&signal_mutex_);
+      if (!std::exchange(woken_, false)) continue;
     }
     {
       absl::MutexLock lock(&mutex_);

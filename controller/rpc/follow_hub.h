@@ -28,7 +28,8 @@ class FollowHub {
   // REQUIRES: the gRPC server is shut down, so that no stream is left.
   ~FollowHub();
 
-  grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>* NewReactor();
+  grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>* NewReactor(
+      grpc::CallbackServerContext* call);
 
   // Ends all streams, and those to come, with Unavailable.
   void Stop();
@@ -41,6 +42,7 @@ class FollowHub {
  private:
   friend class FollowReactor;
   void Remove(FollowReactor* reactor);
+  void EndStalled();
   void Loop();
 
   const RpcContext& context_;
@@ -48,6 +50,8 @@ class FollowHub {
   absl::Mutex mutex_;  // held while streams are woken
   absl::flat_hash_set<FollowReactor*> reactors_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  // Must not be deleted meanwhile.
+  FollowReactor* cancelling_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // Apart from mutex_, so that a publish never waits for the streams.
   absl::Mutex signal_mutex_;
   bool woken_ ABSL_GUARDED_BY(signal_mutex_) = false;

@@ -64,4 +64,8 @@ inline absl::Status ShuttingDown() {
 // How long a read waits for a min_position at most.
 inline constexpr milliseconds kReadWait{5'000};
 
+// A stream whose client takes nothing of what was written for as long is ended:
+// it would hold a state of the image, or a worker, for as long as it likes.
+inline constexpr milliseconds kStalled{30'000};
+
 }  // namespace kafed::controller

@@ -27,7 +27,13 @@
 namespace kafed::controller {
 namespace {
 
+// docs/operating/recover.md names what these are for.
 constexpr int kMaxMessageBytes = 16 << 20;
+constexpr int kMaxStreamsOfConnection = 10'000;
+constexpr int kHandshakeMs = 10'000;
+constexpr int kMaxHeaderBytes = 16 << 10;
+// What calls may hold in gRPC's buffers, all together.
+constexpr size_t kMaxCallBytes = size_t{512} << 20;
 constexpr auto kShutdownGrace = std::chrono::seconds(3);
 constexpr milliseconds kEndOffsetTimeout{2'000};
 constexpr size_t kMaxWaitingCalls = 10'000;
@@ -144,11 +150,16 @@ absl::Status Node::Parts::Listen() {
   grpc::ServerBuilder builder;
   // Else a second process could listen on the same port without an error.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 1 << 20);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kMaxStreamsOfConnection);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+  builder.SetResourceQuota(grpc::ResourceQuota("kafed").Resize(kMaxCallBytes));
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   RETURN_IF_ERROR(CheckListen("listen", config.listen));
