@@ -16,7 +16,15 @@ constexpr uint32_t kPage = 10'000;
 struct ImportArguments {
   std::string path;
   HostFileOptions file;
+  bool skip_bad = false;
 };
+
+std::string SkippedText(const SkippedHosts& skipped) {
+  return std::to_string(skipped.count) +
+         (skipped.count == 1 ? " host was skipped:\n"
+                             : " hosts were skipped:\n") +
+         skipped.mistakes + (skipped.count > 10 ? "\n... and more\n" : "\n");
+}
 
 void AddImport(Command host) {
   auto arguments = std::make_shared<ImportArguments>();
@@ -35,17 +43,24 @@ void AddImport(Command host) {
                      [a = arguments.get()](size_t i) {
                        a->file.format = static_cast<HostFormat>(i);
                      }));
+  verb.Flag("--skip-bad",
+            "Leave out the hosts that the file gives wrongly, and say which; "
+            "what the node refuses is refused all the same",
+            [a = arguments.get()] { a->skip_bad = true; });
   verb.Changes();
   verb.Runs([arguments](Invocation* run) -> absl::Status {
     ASSIGN_OR_RETURN(const std::string text,
                      ReadInput(arguments->path, run->streams().in));
-    const auto hosts = ParseHostFile(text, arguments->file);
+    SkippedHosts skipped;
+    const auto hosts = ParseHostFile(text, arguments->file,
+                                     arguments->skip_bad ? &skipped : nullptr);
     if (!hosts.ok()) {
       const std::string name =
           arguments->path == "-" ? "stdin" : arguments->path;
       return absl::InvalidArgumentError(name + " (nothing was sent):\n" +
                                         std::string(hosts.status().message()));
     }
+    if (skipped.count > 0) *run->streams().error << SkippedText(skipped);
     return ImportHosts(*hosts, run);
   });
 }

@@ -16,7 +16,8 @@ constexpr size_t kMaxErrors = 10;
 // Collects the hosts of a file and the mistakes in it.
 class HostList {
  public:
-  explicit HostList(const HostFileOptions& options) : options_(options) {}
+  HostList(const HostFileOptions& options, SkippedHosts* skipped)
+      : options_(options), skipped_(skipped) {}
 
   // Fills in region and zone and takes the host, or notes what is wrong.
   void Add(Mark mark, v1::HostSpec host) {
@@ -35,17 +36,24 @@ class HostList {
     hosts_.push_back(std::move(host));
   }
 
-  // Once: a file that forgot the region forgot it everywhere.
+  // Once: a file that forgot the region forgot it everywhere. Of hosts that are
+  // left out, each counts.
   void NoteNoRegion(Mark mark, const std::string& id) {
-    if (std::exchange(region_missing_, true)) return;
+    if (skipped_ == nullptr && std::exchange(region_missing_, true)) return;
     Note(ErrorAt(mark, "region: host " + Shortened(id) +
                            " has none; give it in the file or with --region "
                            "(others without one are not listed)"));
   }
 
+  // Of one host.
   void Note(const absl::Status& error) {
-    if (++errors_ > kMaxErrors) return;
-    text_ += (text_.empty() ? "" : "\n") + std::string(error.message());
+    if (skipped_ == nullptr) return Fail(error);
+    if (++skipped_->count > kMaxErrors) return;
+    Append(error, &skipped_->mistakes);
+  }
+  // Of the file.
+  void Fail(const absl::Status& error) {
+    if (++errors_ <= kMaxErrors) Append(error, &text_);
   }
   bool full() const { return errors_ > kMaxErrors; }
 
@@ -53,13 +61,21 @@ class HostList {
     if (errors_ > kMaxErrors) text_ += "\n... and more";
     if (errors_ > 0) return absl::InvalidArgumentError(text_);
     if (hosts_.empty()) {
-      return absl::InvalidArgumentError("the file has no hosts");
+      return absl::InvalidArgumentError(
+          skipped_ != nullptr && skipped_->count > 0
+              ? skipped_->mistakes + "\nno host is left"
+              : "the file has no hosts");
     }
     return std::move(hosts_);
   }
 
  private:
+  static void Append(const absl::Status& error, std::string* text) {
+    *text += (text->empty() ? "" : "\n") + std::string(error.message());
+  }
+
   const HostFileOptions& options_;
+  SkippedHosts* const skipped_;  // null: a mistake is an error
   std::vector<v1::HostSpec> hosts_;
   absl::flat_hash_map<std::string, size_t> lines_;
   size_t errors_ = 0;
@@ -360,7 +376,8 @@ absl::StatusOr<HostFormat> DetectHostFormat(std::string_view text) {
 }
 
 absl::StatusOr<std::vector<v1::HostSpec>> ParseHostFile(
-    std::string_view text, const HostFileOptions& options) {
+    std::string_view text, const HostFileOptions& options,
+    SkippedHosts* skipped) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   const size_t bad = FindBadUtf8(text);
   if (bad != std::string_view::npos) {
@@ -370,14 +387,14 @@ absl::StatusOr<std::vector<v1::HostSpec>> ParseHostFile(
   if (format == HostFormat::kAuto) {
     ASSIGN_OR_RETURN(format, DetectHostFormat(text));
   }
-  HostList hosts(options);
+  HostList hosts(options, skipped);
   if (format == HostFormat::kJsonLines) {
     ParseJsonLines(text, &hosts);
   } else {
     const absl::Status status = format == HostFormat::kAlcor
                                     ? ParseAlcor(text, &hosts)
                                     : ParseCsv(text, &hosts);
-    if (!status.ok()) hosts.Note(status);
+    if (!status.ok()) hosts.Fail(status);
   }
   return std::move(hosts).Finish();
 }

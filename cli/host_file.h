@@ -11,7 +11,9 @@
 //
 // All or nothing: an error is InvalidArgument, one line for each of the first
 // ten mistakes, "line L, column C: what is wrong and what was expected". It
-// checks the shape, unique ids and UTF-8; the node checks the rest.
+// checks the shape, unique ids and UTF-8; the node checks the rest. With
+// SkippedHosts, hosts with mistakes are left out instead; a file whose shape is
+// wrong is an error all the same.
 #pragma once
 
 #include <string>
@@ -31,8 +33,15 @@ struct HostFileOptions {
   std::string zone;
 };
 
+// What was left out: how many hosts, and the mistakes of the first ten.
+struct SkippedHosts {
+  size_t count = 0;
+  std::string mistakes;
+};
+
 absl::StatusOr<std::vector<v1::HostSpec>> ParseHostFile(
-    std::string_view text, const HostFileOptions& options);
+    std::string_view text, const HostFileOptions& options,
+    SkippedHosts* skipped = nullptr);
 
 // What the text looks like: never kAuto.
 absl::StatusOr<HostFormat> DetectHostFormat(std::string_view text);

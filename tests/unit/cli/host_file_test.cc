@@ -195,6 +195,30 @@ TEST(HostFile, NamesLineAndColumnOfJsonLinesMistakes) {
   EXPECT_THAT(ErrorOf(good + "{\"id\":\"b"), HasSubstr("has no end"));
 }
 
+TEST(HostFile, LeavesOutWhatIsWrongWhenAsked) {
+  SkippedHosts skipped;
+  const auto hosts = ParseHostFile(
+      "id,region\nh1,eu\nh2\nh1,eu\n,eu\nh3,\nh4,us\n\"h5\"x,eu\nh6,eu\n", {},
+      &skipped);
+  ASSERT_TRUE(hosts.ok()) << hosts.status();
+  std::vector<std::string> ids;
+  for (const auto& host : *hosts) ids.push_back(host.id());
+  EXPECT_EQ(ids, (std::vector<std::string>{"h1", "h4", "h6"}));
+  EXPECT_EQ(skipped.count, 5u);
+  for (const char* where : {"line 3, column 1: has 1 columns", "line 4",
+                            "line 5", "line 6", "line 8"}) {
+    EXPECT_THAT(skipped.mistakes, HasSubstr(where));
+  }
+  // The shape of the file is not a matter of one host.
+  SkippedHosts none;
+  for (const char* text :
+       {"name,region\nh1,eu\n", "[1]", "{\"Hosts\": [", ""}) {
+    EXPECT_FALSE(ParseHostFile(text, Region(), &none).ok()) << text;
+  }
+  EXPECT_THAT(ParseHostFile("id\nh1\n", {}, &none).status().message(),
+              HasSubstr("no host is left"));
+}
+
 TEST(HostFile, ReportsTenMistakesAndNoMore) {
   std::string text = "id,region\n";
   for (int i = 0; i < 30; ++i) text += "h" + std::to_string(i) + "\n";
