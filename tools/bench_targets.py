@@ -62,8 +62,8 @@ REASONS = {
         "any client can use without another question. Redis sends 25.",
     "bind_durable_batch":
         "One thread plans and applies. A host changes eight rows in seven "
-        "tables (host, binding, keys of the partition, slots, share, counters), "
-        "each a block to copy: of the time, 35% is `malloc` and `free`, 30% "
+        "tables (host, binding, keys of the partition, slots, share, counters),"
+        " each a block to copy: of the time, 35% is `malloc` and `free`, 30% "
         "finding and copying blocks. Redis changes one.",
     "import_1m_s":
         "As `bind_durable_batch`.",
