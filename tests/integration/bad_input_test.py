@@ -371,6 +371,33 @@ class BadInputTest(unittest.TestCase):
         # `produce` opens and closes a session; nothing else is left.
         self.assertLessEqual(after[0] - before[0], 2)
 
+    def test_data_directories_that_are_not_ours_are_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            foreign = os.path.join(folder, "photos")
+            os.mkdir(foreign)
+            for name in ("photos/one.jpg", "file"):
+                with open(os.path.join(folder, name), "w",
+                          encoding="ascii") as file:
+                    file.write("x")
+            data = str(self.node.folder / "data")
+            for directory, said in (
+                    (data, f"in use by another process (pid "
+                     f"{self.node.process.pid})"),
+                    (foreign, f"{foreign} is not a data directory of kafed: "
+                     "it holds 'one.jpg'"),
+                    (os.path.join(folder, "file"), "file")):
+                for words in (["serve", "--listen", "127.0.0.1:0",
+                               "--http-listen", "off"], ["verify"]):
+                    done = subprocess.run(
+                        [BIN / "kafed", *words, "--data-dir", directory],
+                        capture_output=True, text=True, timeout=60,
+                        check=False)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    if words[0] == "serve" or directory == data:
+                        self.assertIn(said, done.stderr)
+                    self.assertIn(directory, done.stderr)
+            self.assertEqual(os.listdir(foreign), ["one.jpg"])
+
     def test_bad_lines_are_skipped_when_asked(self):
         done = self.kafedctl("host import - --skip-bad --region eu",
                              "id,rack\ns1,7\ns2\ns1,8\ns3,9\n")
