@@ -2,7 +2,8 @@
 
 Parts, in this order:
   lint   formatting, layering, file limits, clang-tidy of what changed
-  unit   the dev build and its unit tests
+  unit   the dev build: its unit tests, and those system tests that are about
+         resources, which a sanitizer would change
   tsan   the suites labelled tsan, with clang's ThreadSanitizer
   asan   unit and integration tests with address and undefined sanitizers
   fuzz   every fuzz target: its kept inputs, then a fixed number of new ones
@@ -117,9 +118,9 @@ def part_lint(tally):
 
 
 def part_unit(tally):
-    set_up("build")
+    set_up("build", "kafka", "python")
     if build("dev", tally):
-        ctest("dev", tally, ["-L", "^unit$", "-LE", "^integration$"])
+        ctest("dev", tally, ["-L", "^(unit|system)$", "-LE", "^integration$"])
 
 
 def fixed_addresses():

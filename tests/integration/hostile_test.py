@@ -28,7 +28,7 @@ MEGABYTE = 1 << 20
 # Resident, with what the allocator keeps of the floods; under sanitizers twice
 # as much. A stream or a message that costs without bound would pass it.
 MEMORY_LIMIT = 1536 * MEGABYTE
-SHUTDOWN_S = 20
+SHUTDOWN_S = 60
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, HEADERS, DATA, PING, RST, WINDOW = 4, 1, 0, 6, 3, 8
 SANITIZED = "asan" in str(BIN)
