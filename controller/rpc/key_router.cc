@@ -6,12 +6,10 @@ namespace kafed::controller {
 namespace {
 
 using federation::Binding;
-using federation::Image;
 using federation::KafkaTopic;
 using federation::KafkaTopicId;
 using federation::KeyOf;
 using federation::PartitionNumber;
-using federation::Segment;
 using federation::SubCluster;
 using federation::SubClusterId;
 using federation::Table;
