@@ -27,7 +27,7 @@
 namespace kafed::controller {
 namespace {
 
-// docs/operating/recover.md names what these are for.
+// docs/operating/size.md names what these are for.
 constexpr int kMaxMessageBytes = 16 << 20;
 constexpr int kMaxStreamsOfConnection = 10'000;
 constexpr int kHandshakeMs = 10'000;

@@ -26,7 +26,10 @@ constexpr uint64_t kClientClockSlackMs = 2 * 60 * 1000;
 constexpr size_t kGroupBytes = 384 * 1024;
 constexpr absl::Duration kRetryPause = absl::Milliseconds(20);
 
-absl::Status CheckRequestId(const std::string& bytes, uint64_t now_ms) {
+// `now_ms` is the entry's time, which answers are forgotten by; the client's
+// clock is compared with the wall clock.
+absl::Status CheckRequestId(const std::string& bytes, uint64_t now_ms,
+                            uint64_t wall_ms) {
   ASSIGN_OR_RETURN(const RequestId id, ParseRequestId(bytes));
   const auto time_ms = static_cast<uint64_t>(TimeOf(id).count());
   if (time_ms + federation::kRequestWindowMs < now_ms) {
@@ -34,9 +37,10 @@ absl::Status CheckRequestId(const std::string& bytes, uint64_t now_ms) {
         "request_id: is older than the 10 minutes that answers are kept; its "
         "outcome is unknown: look before you retry with a new one");
   }
-  if (time_ms > now_ms + kClientClockSlackMs) {
+  const uint64_t latest_ms = std::max(now_ms, wall_ms);
+  if (time_ms > latest_ms + kClientClockSlackMs) {
     return absl::InvalidArgumentError(
-        "request_id: is " + std::to_string((time_ms - now_ms) / 1000) +
+        "request_id: is " + std::to_string((time_ms - latest_ms) / 1000) +
         " s in the future; the client's clock may be off by 120 s at most");
   }
   return absl::OkStatus();
@@ -55,7 +59,11 @@ absl::Status CheckSameRequest(uint64_t former, uint64_t fingerprint) {
 
 Writer::Writer(metastore::SharedLog* log, Replica* replica, const Clock* clock,
                uint64_t node_id)
-    : log_(*log), replica_(*replica), clock_(*clock), node_id_(node_id) {
+    : log_(*log),
+      replica_(*replica),
+      clock_(*clock),
+      entry_clock_(clock),
+      node_id_(node_id) {
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -124,7 +132,7 @@ std::deque<Command> Writer::Take() {
   return group;
 }
 
-v1::EntryHeader Writer::NextHeader(const Image& image) const {
+v1::EntryHeader Writer::NextHeader(const Image& image) {
   v1::EntryHeader header;
   header.set_entry_id(std::string(AsBytes(RandomBytes16())));
   header.set_writer_node_id(node_id_);
@@ -132,8 +140,7 @@ v1::EntryHeader Writer::NextHeader(const Image& image) const {
   header.mutable_position()->set_index(image.head().index.value() + 1);
   header.set_feature_level(image.head().feature_level);
   header.set_predecessor_hash(image.head().header_hash);
-  header.set_time_ms(std::max(image.head().time_ms,
-                              static_cast<uint64_t>(clock_.Wall().count())));
+  header.set_time_ms(entry_clock_.Next(image.head().time_ms));
   return header;
 }
 
@@ -147,7 +154,9 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
           CheckSameRequest(former->fingerprint, command.fingerprint));
       return former->response;
     }
-    RETURN_IF_ERROR(CheckRequestId(command.request_id, draft->time_ms()));
+    RETURN_IF_ERROR(
+        CheckRequestId(command.request_id, draft->time_ms(),
+                       static_cast<uint64_t>(clock_.Wall().count())));
   }
   ASSIGN_OR_RETURN(std::string response, command.plan(draft));
   if (!command.request_id.empty() && !command.dry_run) {

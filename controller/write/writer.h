@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
+#include "controller/write/entry_clock.h"
 #include "controller/write/replica.h"
 #include "federation/plan/draft.h"
 #include "metastore/log/shared_log.h"
@@ -87,13 +88,14 @@ class Writer {
   void Commit(std::deque<Command> group);
   absl::StatusOr<std::string> Plan(const Command& command,
                                    federation::Draft* draft) const;
-  v1::EntryHeader NextHeader(const federation::Image& image) const;
+  v1::EntryHeader NextHeader(const federation::Image& image);
   absl::Status Append(const federation::Draft& draft);
   absl::Status CatchUp();
 
   metastore::SharedLog& log_;
   Replica& replica_;
   const Clock& clock_;
+  EntryClock entry_clock_;  // of the thread
   const uint64_t node_id_;
 
   absl::Mutex mutex_;

@@ -212,6 +212,19 @@ TEST(LeaseKeeper, CountsFromWhenTheRequestWasSent) {
   EXPECT_EQ(keeper.Waiting(), milliseconds(0));
 }
 
+TEST(LeaseKeeper, WhoeverSetsTheWallClockEndsNoLeaseAndProlongsNone) {
+  FakeClock clock;
+  LeaseKeeper keeper(&clock);
+  keeper.Granted(keeper.Sent(), milliseconds(9'000), milliseconds(3'000));
+  const milliseconds until = keeper.state().session_until;
+  EXPECT_EQ(until, clock.Steady() + milliseconds(9'000));
+  clock.StepWall(milliseconds(3'600'000));
+  keeper.Granted(keeper.Sent(), milliseconds(9'000), milliseconds(3'000));
+  EXPECT_EQ(keeper.state().session_until, until);
+  clock.StepWall(milliseconds(-7'200'000));
+  EXPECT_EQ(keeper.state().session_until - clock.Steady(), milliseconds(9'000));
+}
+
 TEST(LeaseKeeper, GrantsNothingForRequestsItDidNotSend) {
   FakeClock clock;
   LeaseKeeper keeper(&clock);

@@ -39,6 +39,17 @@ TEST_F(LeaseTest, ALeaseThatIsOverBlocksNobody) {
   EXPECT_TRUE(FenceNow(9).complete());
 }
 
+TEST_F(LeaseTest, WhoeverSetsTheWallClockEndsNoLeaseAndProlongsNone) {
+  node_.leases->Grant(1, At(5));
+  for (const milliseconds step :
+       {milliseconds(3'600'000), milliseconds(-7'200'000)}) {
+    node_.clock.StepWall(step);
+    EXPECT_THAT(FenceNow(9).sessions, ElementsAre(1));
+  }
+  node_.clock.Advance(node_.leases->options().multicast_ttl);
+  EXPECT_TRUE(FenceNow(9).complete());
+}
+
 TEST_F(LeaseTest, UnaryAnswersBlockUntilTheirTtlIsOver) {
   node_.leases->GrantUnary(milliseconds(10'000));
   EXPECT_FALSE(FenceNow(9).complete());

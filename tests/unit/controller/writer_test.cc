@@ -109,6 +109,48 @@ TEST(WriterTest, TimeNeverGoesBackWhenTheClockDoes) {
   EXPECT_EQ(node.replica->image()->head().time_ms, before);
 }
 
+// An operator's `date -s`, an hour ahead and back after ten minutes.
+TEST(WriterTest, AClockSetForwardAndBackForgetsAndRefusesNothing) {
+  constexpr milliseconds kHour{3'600'000};
+  NodeBench node;
+  const std::string before = node.RequestIdNow();
+  const auto first = node.AddCluster("a", before);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const uint64_t began_ms = node.replica->image()->head().time_ms;
+  // Clients whose clocks are right.
+  node.clock.Advance(milliseconds(60'000));
+  const std::string right = node.RequestIdNow();
+  node.clock.StepWall(kHour);
+  ASSERT_TRUE(node.AddCluster("b", right).ok());
+  const auto retried = node.AddCluster("a", before);
+  ASSERT_TRUE(retried.ok()) << "the answer was forgotten " << retried.status();
+  EXPECT_EQ(retried->response, first->response);
+  // And one whose clock was set with the node's.
+  EXPECT_TRUE(node.AddCluster("c", node.RequestIdNow()).ok());
+  EXPECT_LE(node.replica->image()->head().time_ms, began_ms + 75'000);
+  node.clock.Advance(milliseconds(540'000));
+  ASSERT_TRUE(node.AddCluster("d", node.RequestIdNow()).ok());
+  node.clock.StepWall(-kHour);
+  EXPECT_TRUE(node.AddCluster("e", node.RequestIdNow()).ok());
+  EXPECT_LE(node.replica->image()->head().time_ms, began_ms + 750'000);
+}
+
+TEST(WriterTest, AClockThatWasBehindIsCaughtUpWith) {
+  NodeBench node;
+  ASSERT_TRUE(node.AddCluster("a").ok());
+  node.clock.StepWall(milliseconds(100'000));
+  node.clock.Advance(milliseconds(200'000));
+  ASSERT_TRUE(node.AddCluster("b").ok());
+  const auto lag_ms =
+      static_cast<int64_t>(node.clock.Wall().count()) -
+      static_cast<int64_t>(node.replica->image()->head().time_ms);
+  EXPECT_EQ(lag_ms, 50'000);
+  node.clock.Advance(milliseconds(200'000));
+  ASSERT_TRUE(node.AddCluster("c").ok());
+  EXPECT_EQ(node.replica->image()->head().time_ms,
+            static_cast<uint64_t>(node.clock.Wall().count()));
+}
+
 // Another node that appends first, at every append, a number of times.
 class ContestedLog : public metastore::MemoryLoglet {
  public:
