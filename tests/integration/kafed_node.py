@@ -35,7 +35,7 @@ def _make_stubs():
 _make_stubs()
 import grpc  # noqa: E402
 from kafed.v1 import admin_pb2, admin_pb2_grpc  # noqa: E402
-from kafed.v1 import events_pb2_grpc  # noqa: E402
+from kafed.v1 import events_pb2, events_pb2_grpc  # noqa: E402
 from kafed.v1 import routing_pb2, routing_pb2_grpc  # noqa: E402
 from kafed.v1 import types_pb2  # noqa: E402
 

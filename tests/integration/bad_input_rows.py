@@ -1,0 +1,339 @@
+"""What bad_input_test.py asks: two tables, of the API's calls and of kafedctl.
+
+A row says how the refusal reads. Its request is a message, a list of those
+of a stream, or bytes that are no message, for calls that have no field. The
+test adds what each request must have: a request id, the time.
+"""
+
+from kafed_node import admin_pb2, events_pb2, grpc, routing_pb2, types_pb2
+
+LONG = "x" * 300
+CONTROL = "a\x01b"
+UNICAST, MULTICAST, RESOURCE, HASHED = (
+    getattr(types_pb2, f"TOPIC_KIND_{kind}")
+    for kind in ("UNICAST", "MULTICAST", "RESOURCE", "HASHED"))
+(INVALID, NOT_FOUND, EXISTS, PRECONDITION, EXHAUSTED, DENIED, BEYOND, LATER,
+ UNDECODABLE) = (
+    grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.UNAVAILABLE,
+    # What gRPC itself answers.
+    grpc.StatusCode.UNIMPLEMENTED)
+# A field that is longer than the message that holds it.
+NO_MESSAGE = b"\x0a\x7f"
+# Who opened the one session that there is, and its number.
+SOURCE = b"s" * 16
+SESSION = 1
+
+
+def cluster(**more):
+    spec = {"name": "new", "region": "eu", "zones": ["z1"],
+            "bootstrap_servers": "127.0.0.1:1", **more}
+    return admin_pb2.AddSubClusterRequest(
+        spec=types_pb2.SubClusterSpec(**spec))
+
+
+def topic(**more):
+    return admin_pb2.CreateTopicRequest(
+        spec=types_pb2.TopicSpec(**{"name": "new", "kind": HASHED, **more}))
+
+
+def hosts(*specs, total=None):
+    return admin_pb2.ImportHostsRequest(
+        total=len(specs) if total is None else total,
+        hosts=[types_pb2.HostSpec(**{"region": "eu", **spec})
+               for spec in specs])
+
+
+def instance(**more):
+    spec = {"id": "new", "region": "eu",
+            "quotas": [types_pb2.Quota(service="port", quota=1)], **more}
+    return admin_pb2.AddInstanceRequest(spec=types_pb2.InstanceSpec(**spec))
+
+
+def report(**more):
+    return admin_pb2.ReportInstanceRequest(**{"id": "i", **more})
+
+
+def used(service, amount):
+    return types_pb2.Quota(service=service, used=amount)
+
+
+def position(index, incarnation=1):
+    return types_pb2.Position(incarnation=incarnation, index=index)
+
+
+def session(**more):
+    return routing_pb2.OpenSessionRequest(
+        **{"source": b"new" + bytes(13), **more})
+
+
+def follow(**more):
+    return routing_pb2.FollowRequest(**more)
+
+
+def events(**more):
+    return events_pb2.ReadEventsRequest(**more)
+
+
+# Further than any log of a test; min_position has a test of its own.
+FUTURE = position(1 << 40)
+A, R = admin_pb2, routing_pb2
+# (call, request, code, what the message has)
+CALLS = [
+    # sub-clusters
+    ("AddSubCluster", cluster(name=""), INVALID, "name: is empty; expected"),
+    ("AddSubCluster", cluster(name=LONG), INVALID, "name: has 300"),
+    ("AddSubCluster", cluster(name=CONTROL), INVALID, "name: 'a?b'"),
+    ("AddSubCluster", cluster(name="a"), EXISTS, "name: sub-cluster a exists"),
+    ("AddSubCluster", cluster(region=""), INVALID, "region: is empty"),
+    ("AddSubCluster", cluster(zones=[""]), INVALID, "zones"),
+    ("AddSubCluster", cluster(zones=["z1", "z1"]), INVALID, "zones"),
+    ("AddSubCluster", cluster(bootstrap_servers=""), INVALID, "bootstrap"),
+    ("AddSubCluster", cluster(bootstrap_servers="x"), INVALID, "HOST:PORT"),
+    ("AddSubCluster", cluster(bootstrap_servers="x:0"), INVALID, "bootstrap"),
+    ("AddSubCluster", cluster(security_ref="../x"), INVALID, "security_ref"),
+    ("UpdateSubCluster", A.UpdateSubClusterRequest(name="none", weight=1),
+     NOT_FOUND, "name: no sub-cluster is called 'none'"),
+    ("UpdateSubCluster", A.UpdateSubClusterRequest(
+        name="a", bootstrap_servers="x"), INVALID, "bootstrap_servers"),
+    ("RemoveSubCluster", A.RemoveSubClusterRequest(name="none"), NOT_FOUND,
+     "name: no sub-cluster is called 'none'"),
+    ("RemoveSubCluster", A.RemoveSubClusterRequest(name="a"), PRECONDITION,
+     "name: "),
+    # topics
+    ("CreateTopic", topic(name=""), INVALID, "name: is empty"),
+    ("CreateTopic", topic(name=LONG), INVALID, "name: has 300"),
+    ("CreateTopic", topic(name=CONTROL), INVALID, "name: 'a?b'"),
+    ("CreateTopic", topic(name="nca"), EXISTS, "name: topic nca exists"),
+    ("CreateTopic", topic(kind=0), INVALID, "kind"),
+    ("CreateTopic", topic(kind=77), INVALID, "kind"),
+    ("CreateTopic", topic(partitions=10_000_000), INVALID, "partitions"),
+    ("CreateTopic", topic(kind=UNICAST, partitions=3), INVALID, "partitions"),
+    ("CreateTopic", topic(limits=types_pb2.Limits(
+        partitions_per_topic=2_000_000)), INVALID, "partitions_per_topic"),
+    ("CreateTopic", topic(retention_ms=1), INVALID, "retention"),
+    ("CreateTopic", topic(replication=100), INVALID, "replication"),
+    ("DeleteTopic", A.DeleteTopicRequest(name="none"), NOT_FOUND,
+     "name: no topic is called 'none'"),
+    ("DescribeTopic", A.DescribeTopicRequest(name="none"), NOT_FOUND,
+     "name: no topic is called 'none'"),
+    # hosts
+    ("ImportHosts", hosts(), INVALID, "hosts: is empty; expected hosts"),
+    ("ImportHosts", hosts({"id": ""}), INVALID, "id: is empty; expected"),
+    ("ImportHosts", hosts({"id": LONG}), INVALID, "id: has 300 bytes"),
+    ("ImportHosts", hosts({"id": CONTROL}), INVALID, "id: 'a?b'"),
+    ("ImportHosts", hosts({"id": "a/b"}), INVALID, "id: 'a/b'"),
+    ("ImportHosts", hosts({"id": "n"}, {"id": "n"}), INVALID, "n"),
+    ("ImportHosts", hosts({"id": "h0"}), EXISTS, "h0"),
+    ("ImportHosts", hosts({"id": "n", "region": ""}), INVALID,
+     "region: is missing"),
+    ("ImportHosts", hosts({"id": "n", "region": "us"}), PRECONDITION,
+     "region: no sub-cluster is in region us; add one with"),
+    ("ImportHosts", hosts({"id": "n", "zone": CONTROL}), INVALID, "zone"),
+    ("ImportHosts", hosts({"id": "n", "labels": {"": "v"}}), INVALID,
+     "labels: a name is empty"),
+    ("ImportHosts", hosts({"id": "n", "labels": {"l": LONG}}), INVALID,
+     "label 'l'"),
+    ("ImportHosts", hosts({"id": "n"}, total=7), INVALID,
+     "total: 7 hosts were announced, 1 came"),
+    ("ImportHosts", hosts(*({"id": f"n{i}"} for i in range(300))), EXHAUSTED,
+     "topic nca: region eu has room for"),
+    ("RemoveHosts", A.RemoveHostsRequest(), INVALID, "ids"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=["none"]), NOT_FOUND, "none"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=["h1", "none"]), NOT_FOUND,
+     "none"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=["h1", "h1"]), None, "'h1'"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=["h0"]), PRECONDITION, "h0"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=[f"h{i}" for i in range(2001)]),
+     INVALID, "2000"),
+    ("ListHosts", A.ListHostsRequest(page_size=1_000_000), INVALID,
+     "page_size: 1000000 is over the maximum"),
+    ("ListHosts", A.ListHostsRequest(page_token="zz"), INVALID, "page_token"),
+    ("ListHosts", A.ListHostsRequest(region="us"), None, "region: no sub-"),
+    ("DescribeHost", A.DescribeHostRequest(id="none"), NOT_FOUND, "none"),
+    # VPCs
+    ("CreateVpc", A.CreateVpcRequest(id=""), INVALID, "id: is empty"),
+    ("CreateVpc", A.CreateVpcRequest(id=LONG), INVALID, "id: has 300"),
+    ("CreateVpc", A.CreateVpcRequest(id=CONTROL), INVALID, "id: 'a?b'"),
+    ("CreateVpc", A.CreateVpcRequest(id="v"), EXISTS, "v"),
+    ("CreateVpc", A.CreateVpcRequest(id="w", region="nowhere"), None,
+     "region"),
+    ("AddVpcHosts", A.AddVpcHostsRequest(vpc="none", hosts=["h1"]),
+     NOT_FOUND, "none"),
+    ("AddVpcHosts", A.AddVpcHostsRequest(vpc="v"), INVALID, "hosts"),
+    ("AddVpcHosts", A.AddVpcHostsRequest(vpc="v", hosts=["none"]), NOT_FOUND,
+     "none"),
+    ("AddVpcHosts", A.AddVpcHostsRequest(vpc="v", hosts=["h1", "h1"]),
+     INVALID, "h1"),
+    ("AddVpcHosts", A.AddVpcHostsRequest(vpc="v", hosts=["h0"]), None, "h0"),
+    ("RemoveVpcHosts", A.RemoveVpcHostsRequest(vpc="v", hosts=["h1"]), None,
+     "h1"),
+    ("DeleteVpc", A.DeleteVpcRequest(id="none"), NOT_FOUND, "none"),
+    ("DeleteVpc", A.DeleteVpcRequest(id="v"), PRECONDITION, "v"),
+    ("DescribeVpc", A.DescribeVpcRequest(id="none"), NOT_FOUND, "none"),
+    # resources, instances, sessions
+    ("AddResource", A.AddResourceRequest(topic="none", id="r"), NOT_FOUND,
+     "topic: no topic is called 'none'"),
+    ("AddResource", A.AddResourceRequest(topic="nca", id="r"), None,
+     "topic: nca is not of kind resource"),
+    ("AddResource", A.AddResourceRequest(topic="elb", id=""), INVALID,
+     "id: is empty"),
+    ("AddResource", A.AddResourceRequest(topic="elb", id="lb"), EXISTS, "lb"),
+    ("RemoveResource", A.RemoveResourceRequest(topic="elb", id="none"),
+     NOT_FOUND, "none"),
+    ("AddInstance", instance(id=""), INVALID, "id: is empty"),
+    ("AddInstance", instance(id="i"), EXISTS, "i"),
+    ("AddInstance", instance(quotas=[]), INVALID, "quotas"),
+    ("AddInstance", instance(quotas=[types_pb2.Quota(
+        service="port", quota=-1)]), INVALID, "quota"),
+    ("AddInstance", instance(quotas=[types_pb2.Quota(
+        service="port", quota=float("nan"))]), INVALID, "quota"),
+    ("RemoveInstance", A.RemoveInstanceRequest(id="none"), NOT_FOUND, "none"),
+    ("EndSession", A.EndSessionRequest(session_id=77), NOT_FOUND, "77"),
+    # what is read
+    ("Explain", A.ExplainRequest(key="nokey"), INVALID, "TOPIC/ID"),
+    ("Explain", A.ExplainRequest(key="none/x"), NOT_FOUND,
+     "key: no topic is called 'none'"),
+    ("Explain", A.ExplainRequest(key="nca/none"), NOT_FOUND,
+     "key: no host is called 'none'"),
+    ("ListSubClusters", A.ListSubClustersRequest(name="none"), NOT_FOUND,
+     "name: no sub-cluster is called 'none'"),
+    ("ListSubClusters", A.ListSubClustersRequest(name=LONG), NOT_FOUND,
+     "name: no sub-cluster is called 'xxx"),
+    ("ListHosts", A.ListHostsRequest(home="none"), NOT_FOUND,
+     "home: no sub-cluster is called 'none'"),
+    ("ListVpcs", A.ListVpcsRequest(page_size=10_001), INVALID,
+     "page_size: 10001 is over the maximum 10000"),
+    ("ListVpcs", A.ListVpcsRequest(page_token="-1"), INVALID, "page_token: "),
+    ("ListVpcs", A.ListVpcsRequest(page_token="f" * 17), INVALID,
+     "page_token: "),
+    ("ListResources", A.ListResourcesRequest(topic="none"), NOT_FOUND,
+     "topic: no topic is called 'none'"),
+    ("ListResources", A.ListResourcesRequest(topic="nca"), INVALID,
+     "topic: nca is not of kind resource"),
+    ("ListResources", A.ListResourcesRequest(page_size=4_000_000_000),
+     INVALID, "page_size: 4000000000 is over the maximum 10000"),
+    ("ListResources", A.ListResourcesRequest(page_token=LONG), INVALID,
+     "page_token: "),
+    ("ReportInstance", report(id="none"), NOT_FOUND,
+     "id: no instance is called 'none'"),
+    ("ReportInstance", report(load=[used("none", 1)]), NOT_FOUND,
+     "load: service 'none' is none of instance i; it has: port"),
+    ("ReportInstance", report(load=[used("port", -1)]), INVALID,
+     "load: service 'port': used is -1"),
+    ("ReportInstance", report(load=[used("port", float("inf"))]), INVALID,
+     "load: service 'port': used is inf; expected a number"),
+    ("ReportInstance", report(load=[used("port", 1), used("port", 1)]),
+     INVALID, "load: service 'port' is given twice"),
+    # requests without a field, or with one that cannot be wrong
+    *((call, NO_MESSAGE, UNDECODABLE, "") for call in (
+        "ListTopics", "ListInstances", "ListSessions", "Status",
+        "SaveSnapshot")),
+    # routes
+    ("Route", R.RouteRequest(), INVALID, "keys: has 0, expected 1 to 10000"),
+    ("Route", R.RouteRequest(keys=["nca/h0"] * 10_001), INVALID,
+     "keys: has 10001, expected 1 to 10000"),
+    ("RouteMembers", R.RouteMembersRequest(vpc="none"), NOT_FOUND,
+     "vpc: no VPC is called 'none'"),
+    ("RouteMembers", R.RouteMembersRequest(vpc="v", topic="none"), NOT_FOUND,
+     "topic: no unicast topic is called 'none'"),
+    ("RouteMembers", R.RouteMembersRequest(vpc="v", topic="elb"), NOT_FOUND,
+     "topic: no unicast topic is called 'elb'"),
+    ("Owner", R.OwnerRequest(), NOT_FOUND, "vpc: no VPC is called ''"),
+    ("Owner", R.OwnerRequest(vpc="none"), NOT_FOUND,
+     "vpc: no VPC is called 'none'"),
+    ("Subscriptions", R.SubscriptionsRequest(host="none"), NOT_FOUND,
+     "host: no host is called 'none'"),
+    ("Subscriptions", R.SubscriptionsRequest(resource_topic="nca"), NOT_FOUND,
+     "resource_topic: no resource topic is called 'nca'"),
+    # what producers and mirrors say
+    ("OpenSession", session(source=b""), INVALID,
+     "source: has 0 bytes, expected 16"),
+    ("OpenSession", session(source=bytes(16)), INVALID,
+     "source: is all zero"),
+    ("OpenSession", session(name=LONG), INVALID, "name: has 300 bytes"),
+    ("OpenSession", session(name=CONTROL), INVALID, "name: 'a?b'"),
+    ("OpenSession", session(region="a b"), INVALID, "region: 'a b'"),
+    ("OpenSession", session(client_time_ms=1), PRECONDITION,
+     "client_time_ms: the client's clock is off by -"),
+    ("OpenSession", session(client_time_ms=2**64 - 1), PRECONDITION,
+     "client_time_ms: the client's clock is off by "),
+    ("CloseSession", R.CloseSessionRequest(session_id=77, source=SOURCE),
+     NOT_FOUND, "session_id: there is no session 77"),
+    ("CloseSession", R.CloseSessionRequest(session_id=SESSION), INVALID,
+     "source: has 0 bytes, expected the 16 of OpenSession"),
+    ("CloseSession", R.CloseSessionRequest(
+        session_id=SESSION, source=b"o" * 16), DENIED,
+     "source: session 1 belongs to another producer"),
+    ("ReportReady", R.ReportReadyRequest(session_id=SESSION,
+                                         sub_cluster_id=9),
+     PRECONDITION, "sub_cluster_id: no move to it is prepared"),
+    ("ReportDrained", R.ReportDrainedRequest(session_id=77), NOT_FOUND,
+     "session_id: there is no session 77"),
+    ("ReportDrained", R.ReportDrainedRequest(session_id=SESSION),
+     PRECONDITION, "counts: is empty"),
+    ("ReportDrained", R.ReportDrainedRequest(
+        session_id=SESSION, counts=[types_pb2.SegmentCount(topic_id=99)]),
+     PRECONDITION, "counts: a segment that is named is not closing"),
+    ("Follow", follow(session_id=77), NOT_FOUND,
+     "session_id: there is no session 77"),
+    ("Follow", follow(session_id=SESSION, client_time_ms=1), PRECONDITION,
+     "client_time_ms: the client's clock is off by -"),
+    ("Follow", follow(position=FUTURE), LATER, "position: this node is behind "
+     "the client's view"),
+    ("Follow", follow(position=position(1, incarnation=9)), LATER,
+     "position: this node is behind the client's view"),
+    ("Follow", [follow(), follow(session_id=SESSION)], INVALID,
+     "session_id: is 1, the stream began with 0"),
+    ("Follow", [follow(session_id=SESSION), follow(position=FUTURE)], INVALID,
+     "position: 1:1099511627776 was not sent on this stream"),
+    # events
+    ("Read", events(**{"from": FUTURE}), BEYOND,
+     "from: 1:1099511627776 is beyond the newest entry"),
+    ("Read", events(to=FUTURE), BEYOND,
+     "to: 1:1099511627776 is beyond the newest entry"),
+    ("Read", events(**{"from": position(1, incarnation=9)}), NOT_FOUND,
+     "from: there is no incarnation 9; the newest is 1"),
+    ("Read", events(to=position(1, incarnation=9)), NOT_FOUND,
+     "to: there is no incarnation 9; the newest is 1"),
+    ("Read", events(**{"from": position(3), "to": position(2)}), INVALID,
+     "to: 1:2 is before from, 1:3"),
+]
+
+# (words, standard input, exit code, what is said)
+COMMANDS = [
+    *((words, "", 1, f"no {noun} is called 'none'") for words, noun in (
+        ("cluster describe none", "sub-cluster"),
+        ("topic delete none --yes", "topic"),
+        ("host describe none", "host"),
+        ("vpc describe none", "VPC"),
+        ("vpc add-hosts v none", "host"),
+        ("resource add none r", "topic"),
+        ("members none", "VPC"),
+        ("subscriptions none", "host"),
+        ("route nca/none", "host"))),
+    ("cluster add a --region eu --zone z1 --bootstrap h:1", "", 1, "name: "),
+    ("topic create new --kind hashed --partitions 0x", "", 2, "--partitions"),
+    ("topic create new --kind hashed --partitions -1", "", 2, "--partitions"),
+    ("topic create new --kind bogus", "", 2, "--kind"),
+    ("host import -", "id,region\nn1,eu\nn2\n", 1,
+     "line 3, column 1: has 1 columns; expected 2"),
+    ("host import -", "id,region\nn1,eu\nn1,eu\n", 1,
+     "line 3, column 1: id: 'n1' was already given in line 2"),
+    ("host import - --format jsonl --region eu", '{"id":"n1"}\n{"id":5}\n', 1,
+     "line 2, column 7: expected a string for 'id'"),
+    ("host import - --region eu", '{"Hosts":[{"id":"n1"},{"ip":"1"}]}', 1,
+     "line 1, column 23: the host has no 'id'"),
+    ("host import - --skip-bad", "name\nn1\n", 1, "column 1: the first"),
+    ("host import - --skip-bad", "id,region\nn1\n", 1, "no host is left"),
+    # What the node refuses, --skip-bad does not skip.
+    ("host import - --skip-bad", "id,region\nn1,eu\nh0,eu\nbad\n", 1, "h0"),
+    ("instance add new --region eu --quota port=-1", "", 1,
+     "quotas.port: quota must be above 0"),
+    ("session end 77 --yes", "", 1, "77"),
+    ("explain nokey", "", 1, "TOPIC/ID"),
+    ("produce nca/none", "x\n", 1, "key: 'nca/none' is not bound"),
+    ("vpc create new --request-id 12", "", 2, "--request-id"),
+]

@@ -1,0 +1,136 @@
+"""Data directories that a node must not take: what it says, and that it
+leaves them as they are.
+
+Python's standard library only; a newer version's directory is made with the
+RocksDB library that kafed links (tests/support/rocks.py).
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from cli_case import BIN, NOBODY, PATIENCE_S, serve
+import rocks  # of tests/support, whose path cli_case adds
+
+SERVE = ["serve", "--listen", "127.0.0.1:0", "--http-listen", "off"]
+# Where the store keeps the version of its format.
+VERSION = b"meta", b"format_version"
+
+
+def kafed(*words):
+    return subprocess.run([BIN / "kafed", *map(str, words)], text=True,
+                          capture_output=True, timeout=PATIENCE_S,
+                          check=False)
+
+
+def ctl(address, *words):
+    return subprocess.run([BIN / "kafedctl", "--server", address, *words],
+                          text=True, capture_output=True, check=True,
+                          timeout=PATIENCE_S).stdout
+
+
+class DataDirectoryTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """A directory that a node left in order, and what was in it."""
+        folder = tempfile.TemporaryDirectory(prefix="kafed-directory-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        node, address = serve(cls.folder, "template")
+        cls.addClassCleanup(node.stop)
+        ctl(address, "cluster", "add", "a", "--region", "eu", "--zone", "z1",
+            "--bootstrap", NOBODY)
+        ctl(address, "topic", "create", "orders", "--kind", "hashed")
+        node.stop()
+
+    def setUp(self):
+        """A copy of it for each test."""
+        self.name = self.id().rpartition(".")[2]
+        self.data = self.folder / self.name
+        shutil.copytree(self.folder / "template", self.data)
+
+    def serve(self):
+        node, address = serve(self.folder, self.name)
+        self.addCleanup(node.stop)
+        return node, address
+
+    def refused(self, said, directory=None, by_verify=None):
+        """By the node and by its offline checker, with exit code 1."""
+        directory = directory or self.data
+        for words, text in ((SERVE, said), (["verify"], by_verify or said)):
+            done = kafed(*words, "--data-dir", directory)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(done.stdout, "")
+            self.assertIn(text.replace("DIR", str(directory)), done.stderr)
+
+    def rows(self, families=()):
+        with rocks.opened(self.data, families, read_only=True) as database:
+            rows = database.rows()
+        # The log is there, so "unchanged" says something.
+        self.assertGreater(sum(family == b"log" for family, _ in rows), 2)
+        return rows
+
+    def set_version(self, value):
+        with rocks.opened(self.data) as database:
+            database.put(*VERSION, value)
+
+    def test_one_of_a_newer_kafed_is_left_to_it(self):
+        known = int(self.rows()[VERSION])
+        self.set_version(b"%d" % (known + 1))
+        rows = self.rows()
+        self.refused(f"data directory DIR has format version {known + 1}, "
+                     f"this kafed knows versions up to {known}: start the "
+                     "newer kafed that wrote it")
+        self.assertEqual(self.rows(), rows)
+        # Nothing else was wrong with it.
+        self.set_version(b"%d" % known)
+        _, address = self.serve()
+        topics = json.loads(ctl(address, "topic", "list", "-o", "json"))
+        self.assertEqual([topic["spec"]["name"] for topic in topics],
+                         ["orders"])
+
+    def test_a_table_of_a_newer_kafed_is_named(self):
+        with rocks.opened(self.data) as database:
+            database.add_family(b"ledger")
+        rows = self.rows([b"ledger"])
+        self.refused("DIR/db holds the column family 'ledger', which this "
+                     "version does not know: use the version of kafed that "
+                     "wrote it")
+        self.assertEqual(self.rows([b"ledger"]), rows)
+
+    def test_a_version_that_is_no_number_is_not_guessed(self):
+        self.set_version(b"two")
+        rows = self.rows()
+        self.refused("the format version of DIR is unreadable")
+        self.assertEqual(self.rows(), rows)
+
+    def test_one_that_is_in_use_names_who_uses_it(self):
+        node, address = self.serve()
+        self.refused("data directory DIR is in use by another process (pid "
+                     f"{node.process.pid})")
+        ctl(address, "status")
+
+    def test_a_folder_of_something_else_is_left_alone(self):
+        photos = self.folder / "photos"
+        photos.mkdir()
+        (photos / "one.jpg").write_text("x")
+        self.refused("DIR is not a data directory of kafed: it holds "
+                     "'one.jpg'", photos, "DIR is not a data directory of "
+                     "kafed: it has no db/")
+        self.assertEqual([path.name for path in photos.iterdir()],
+                         ["one.jpg"])
+        self.assertEqual((photos / "one.jpg").read_text(), "x")
+
+    def test_a_file_is_no_directory(self):
+        file = self.folder / "file"
+        file.write_text("x")
+        self.refused("cannot create the data directory DIR: Not a directory",
+                     file, "DIR is not a data directory of kafed")
+        self.assertEqual(file.read_text(), "x")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
