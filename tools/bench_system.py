@@ -32,8 +32,23 @@ def say(text):
     print(text, flush=True)
 
 
-class Process:
-    """A child that ends with the block."""
+class Service:
+    """What ends with its block: its process, unless it has more to end."""
+
+    _process = None
+
+    def stop(self):
+        self._process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+
+class Process(Service):
+    """A child process."""
 
     def __init__(self, command, log, environment=None):
         parent = os.getpid()
@@ -85,14 +100,8 @@ class Process:
                 self._child.wait()
         self._child.stdout.close()
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *unused):
-        self.stop()
-
-
-class Redis:
+class Redis(Service):
     """redis-server in a folder of its own."""
 
     def __init__(self, bench, folder, *settings):
@@ -136,17 +145,8 @@ class Redis:
                 return int(line.split(":")[1])
         raise RuntimeError("Redis does not say its used_memory")
 
-    def stop(self):
-        self._process.stop()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.stop()
-
-
-class Etcd:
+class Etcd(Service):
     """etcd, one member, in a folder of its own."""
 
     def __init__(self, folder):
@@ -171,15 +171,6 @@ class Etcd:
     def _healthy(self):
         return http_ok(f"http://{self.address}/health", '"true"')
 
-    def stop(self):
-        self._process.stop()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.stop()
-
 
 def http_ok(url, text=""):
     try:
@@ -189,7 +180,7 @@ def http_ok(url, text=""):
         return False
 
 
-class Node:
+class Node(Service):
     """A node of the release build, with embedded Kafka clusters beside it."""
 
     def __init__(self, bench, folder, restore=None):
@@ -265,12 +256,6 @@ class Node:
     def stop(self):
         self.process.stop()
         self._clusters.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.stop()
 
 
 class Bench:
