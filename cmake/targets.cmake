@@ -13,6 +13,14 @@ function(kafed_binary name)
   target_link_libraries(${name} PRIVATE kafed_options ${ARG_DEPS})
 endfunction()
 
+# kafed_jemalloc(NAME): a program that holds an image allocates with jemalloc;
+# sanitizers bring an allocator of their own.
+function(kafed_jemalloc name)
+  if(NOT KAFED_SANITIZE)
+    target_link_libraries(${name} PRIVATE PkgConfig::JEMALLOC)
+  endif()
+endfunction()
+
 # kafed_test(NAME SOURCES a_test.cc ... DEPS x ... [LABELS unit|tsan|...]
 # [TIMEOUT seconds]): one GoogleTest program, one ctest entry. The label "tsan"
 # marks suites that also run in the ThreadSanitizer build (no gRPC in them).

@@ -1,16 +1,16 @@
 // BlockTable: a persistent (structurally shared) map from bytes to bytes.
 //
 // A value type: copying one is O(1) and gives a snapshot that later edits never
-// touch; readers of a copy need no lock. An edit copies one path, which has the
-// same length at ten keys and at ten million:
+// touch; readers of a copy need no lock. An edit copies one path, which gets
+// one node longer when the table gets sixteen times as large:
 //
-//   root (32 pointers) -> branch (32) -> page (2^k blocks) -> block
+//   branch (16 nodes) -> ... -> page (1 to 16 blocks) -> block
 //
 // A block is one allocation that holds about 17 rows: 8-bit tags, offsets,
 // then keys and values back to back. There is no object for each key. A page
-// doubles its blocks when they grow too large and rehashes only itself, so no
-// edit ever costs in proportion to the table. Nodes that were made since the
-// last snapshot are edited in place (they have one owner).
+// doubles its blocks when one grows too large, a full one becomes a branch:
+// no edit ever costs in proportion to the table. Nodes that were made since
+// the last snapshot are edited in place (they have one owner).
 //
 // The table also keeps the sum of the XXH3-128 hashes of its rows: equal sets
 // of rows have equal hashes, in whatever order they were written.
@@ -32,7 +32,7 @@
 namespace kafed {
 
 namespace block_table_internal {
-struct Root;
+struct Node;
 }  // namespace block_table_internal
 
 // 128-bit sum of row hashes.
@@ -97,7 +97,7 @@ class BlockTable {
   size_t MemoryBytes() const;
 
  private:
-  block_table_internal::Root* root_ = nullptr;
+  block_table_internal::Node* root_ = nullptr;
   size_t size_ = 0;
   TableDigest digest_;
 };

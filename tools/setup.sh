@@ -27,10 +27,11 @@ BUILD_PACKAGES="
   clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14 libgrpc++-dev
   libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libprotoc-dev librocksdb-dev librdkafka-dev libzookeeper-mt-dev libabsl-dev
-  libspdlog-dev prometheus-cpp-dev libcivetweb-dev libcurl4-openssl-dev
-  libcli11-dev libyaml-cpp-dev libzstd-dev libxxhash-dev libgtest-dev
-  libgmock-dev libbenchmark-dev librapidcheck-dev libssl-dev zlib1g-dev kcat
-  python3 python3-venv git ca-certificates procps unzip util-linux"
+  libjemalloc-dev libspdlog-dev prometheus-cpp-dev libcivetweb-dev
+  libcurl4-openssl-dev libcli11-dev libyaml-cpp-dev libzstd-dev libxxhash-dev
+  libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev libssl-dev
+  zlib1g-dev kcat python3 python3-venv git ca-certificates procps unzip
+  util-linux"
 KAFKA_PACKAGES="default-jre-headless maven zookeeper"
 BENCH_PACKAGES="redis-server redis-tools etcd-server etcd-client"
 PYTHON_PACKAGES="

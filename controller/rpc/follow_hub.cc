@@ -23,11 +23,15 @@ class FollowReactor final
                 const RpcContext& context)
       : hub_(*hub),
         call_(call),
+        peer_(call->peer()),
         clock_(*context.clock),
         session_(context.replica, context.leases, context.clock,
                  context.fence_window / 4) {
     StartRead(&request_);
   }
+
+  // The connection that it came by.
+  const std::string& peer() const { return peer_; }
 
   // Sends what is new, unless a write is under way (its end looks again).
   void Wake() {
@@ -110,6 +114,7 @@ class FollowReactor final
 
   FollowHub& hub_;
   grpc::CallbackServerContext* const call_;
+  const std::string peer_;
   const Clock& clock_;
   FollowSession session_;
   v1::FollowRequest request_;
@@ -119,6 +124,16 @@ class FollowReactor final
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   milliseconds written_at_ ABSL_GUARDED_BY(mutex_){0};
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// A stream that ends as it begins.
+class RefusedReactor final
+    : public grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse> {
+ public:
+  explicit RefusedReactor(const absl::Status& status) {
+    Finish(ToGrpc(status));
+  }
+  void OnDone() override { delete this; }
 };
 
 FollowHub::FollowHub(const RpcContext* context) : context_(*context) {
@@ -140,14 +155,30 @@ FollowHub::~FollowHub() {
 grpc::ServerBidiReactor<v1::FollowRequest, v1::FollowResponse>*
 FollowHub::NewReactor(grpc::CallbackServerContext* call) {
   auto* reactor = new FollowReactor(this, call, context_);
-  if (followers_.fetch_add(1) >= kMaxFollowers) {
-    reactor->FinishOnce({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                         "the node has its maximum of followers; try another"});
-  }
+  absl::Status added = Add(reactor);
+  if (added.ok()) return reactor;
+  delete reactor;
+  return new RefusedReactor(added);
+}
+
+absl::Status FollowHub::Add(FollowReactor* reactor) {
   absl::MutexLock lock(&mutex_);
+  if (stopped_) return ShuttingDown();
+  if (reactors_.size() >= kMaxFollowers) {
+    return absl::ResourceExhaustedError(
+        "the node has its maximum of followers; try another");
+  }
+  // One client that opens streams and drops them, faster than their ends are
+  // worked off, must leave room for the others.
+  uint32_t& of_connection = of_connection_[reactor->peer()];
+  if (of_connection >= kMaxFollowersOfConnection) {
+    return absl::ResourceExhaustedError(
+        "the connection has its maximum of followers; end some of them");
+  }
+  ++of_connection;
   reactors_.insert(reactor);
-  if (stopped_) reactor->FinishOnce(ToGrpc(ShuttingDown()));
-  return reactor;
+  followers_ = reactors_.size();
+  return absl::OkStatus();
 }
 
 void FollowHub::Stop() {
@@ -160,9 +191,11 @@ void FollowHub::Stop() {
 }
 
 void FollowHub::Remove(FollowReactor* reactor) {
-  followers_.fetch_sub(1);
   absl::MutexLock lock(&mutex_);
   reactors_.erase(reactor);
+  followers_ = reactors_.size();
+  const auto connection = of_connection_.find(reactor->peer());
+  if (--connection->second == 0) of_connection_.erase(connection);
   if (std::this_thread::get_id() == thread_.get_id()) return;
   const auto unused = [&] {
     mutex_.AssertReaderHeld();

@@ -9,10 +9,12 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
+#include <string>
 #include <thread>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/rpc/rpc_context.h"
 #include "kafed/v1/routing.grpc.pb.h"
@@ -38,17 +40,21 @@ class FollowHub {
 
   // Streams at most; beyond it new ones are refused.
   static constexpr uint32_t kMaxFollowers = 20'000;
+  static constexpr uint32_t kMaxFollowersOfConnection = 2'000;
 
  private:
   friend class FollowReactor;
+  absl::Status Add(FollowReactor* reactor);
   void Remove(FollowReactor* reactor);
   void EndStalled();
   void Loop();
 
   const RpcContext& context_;
-  std::atomic<uint32_t> followers_{0};
+  std::atomic<uint32_t> followers_{0};  // as many as reactors_
   absl::Mutex mutex_;  // held while streams are woken
   absl::flat_hash_set<FollowReactor*> reactors_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, uint32_t> of_connection_
+      ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   // Must not be deleted meanwhile.
   FollowReactor* cancelling_ ABSL_GUARDED_BY(mutex_) = nullptr;

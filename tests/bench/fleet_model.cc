@@ -222,7 +222,7 @@ federation::Image MakeImage(const FleetShape& shape) {
     spec->set_region("eu");
     spec->add_zones(Zone(i));
     spec->set_bootstrap_servers("127.0.0.1:9092");
-    spec->mutable_profile()->set_topics(topics + topics / 10 + 1);
+    spec->mutable_profile()->set_topics(2 * topics + 50);
     spec->mutable_profile()->set_partitions_per_topic(kPartitionsPerTopic);
     spec->mutable_profile()->set_keys_per_partition(shape.hosts /
                                                     shape.partitions);
