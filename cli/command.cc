@@ -273,15 +273,15 @@ int CommandTree::Run(std::vector<std::string> arguments,
         : no_command && dynamic_cast<const CLI::RequiredError*>(&error)
             ? "a command is missing"
             : error.what();
-    *streams.error << "kafedctl: " << message << "\nSee '" << PathOf(deepest())
-                   << " --help'.\n";
+    *streams.error << "kafedctl: " << ForTerminal(message) << "\nSee '"
+                   << PathOf(deepest()) << " --help'.\n";
     return kExitUsage;
   }
   Invocation invocation(state_->options, streams);
   const absl::Status status = state_->bodies.at(deepest())(&invocation);
   streams.out->flush();
   if (status.ok()) return 0;
-  *streams.error << "kafedctl: " << MessageOf(status) << std::endl;
+  *streams.error << "kafedctl: " << ForTerminal(MessageOf(status)) << std::endl;
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 

@@ -157,6 +157,18 @@ std::string FormatPosition(const v1::Position& position) {
   return ToString({position.incarnation(), LogIndex(position.index())});
 }
 
+std::string ForTerminal(std::string_view text) {
+  std::string shown(text);
+  for (char& c : shown) {
+    const auto byte = static_cast<uint8_t>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) c = '?';
+  }
+  for (size_t bad = 0; (bad = FindBadUtf8(shown)) != std::string::npos;) {
+    shown[bad] = '?';
+  }
+  return shown;
+}
+
 std::string Shortened(std::string_view text) {
   constexpr size_t kShownBytes = 40;
   std::string shown = "'";

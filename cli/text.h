@@ -51,6 +51,10 @@ std::string Join(const std::vector<std::string>& parts,
 // 'text' for a message: at most some 40 bytes, printable, UTF-8.
 std::string Shortened(std::string_view text);
 
+// A message for a terminal: '?' for each byte that could do something there,
+// but for the ends of lines.
+std::string ForTerminal(std::string_view text);
+
 // Where a byte is not UTF-8; npos: it is.
 size_t FindBadUtf8(std::string_view text);
 

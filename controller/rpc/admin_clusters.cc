@@ -142,8 +142,8 @@ AdminService::Unary* AdminService::ListSubClusters(
   }
   *response->mutable_position() = PositionOf(*image);
   if (!request->name().empty() && response->sub_clusters().empty()) {
-    return Answer(call, absl::NotFoundError("name: no sub-cluster is called '" +
-                                            request->name() + "'"));
+    return Answer(call, absl::NotFoundError("name: no sub-cluster is called " +
+                                            Quote(request->name())));
   }
   return Answer(call, absl::OkStatus());
 }
@@ -229,8 +229,8 @@ AdminService::Unary* AdminService::DescribeTopic(
   const TopicId id = image->FindTopic(request->name());
   const auto row = image->topic(id);
   if (!row) {
-    return Answer(call, absl::NotFoundError("name: no topic is called '" +
-                                            request->name() + "'"));
+    return Answer(call, absl::NotFoundError("name: no topic is called " +
+                                            Quote(request->name())));
   }
   *response->mutable_topic() = TopicStatusOf(*image, id, *row);
   const uint32_t limit = request->max_partitions() == 0
@@ -381,8 +381,8 @@ AdminService::Unary* AdminService::ReportInstance(
     const auto row =
         image->Get<federation::Instance>(Table::kInstances, request->id());
     if (!row) {
-      return absl::NotFoundError("id: no instance is called '" + request->id() +
-                                 "'");
+      return absl::NotFoundError("id: no instance is called " +
+                                 Quote(request->id()));
     }
     RETURN_IF_ERROR(CheckLoad(*request, *row));
     context_.loads->Set(request->id(),

@@ -1,10 +1,9 @@
 // Hosts: import, removal, lists.
-#include <malloc.h>
-
 #include <algorithm>
 #include <span>
 
 #include "absl/time/time.h"
+#include "common/allocator.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
@@ -18,6 +17,7 @@ namespace kafed::controller {
 using federation::Counted;
 using federation::Draft;
 using federation::Image;
+using federation::Quote;
 using federation::Table;
 
 namespace {
@@ -96,7 +96,7 @@ class ImportReactor final
   void Import() {
     const absl::Status status = ImportAll();
     // The allocator would keep what the messages of a fleet took.
-    if (hosts_.size() > kHostsPerEntry) malloc_trim(0);
+    if (hosts_.size() > kHostsPerEntry) ReturnFreeMemory();
     const auto idle = [this] {
       mutex_.AssertReaderHeld();
       return !writing_;
@@ -280,8 +280,8 @@ AdminService::Unary* AdminService::ListHosts(
   const auto image = context_.replica->image();
   const auto home = image->FindSubCluster(request->home());
   if (!request->home().empty() && !home.valid()) {
-    return Answer(call, absl::NotFoundError("home: no sub-cluster is called '" +
-                                            request->home() + "'"));
+    return Answer(call, absl::NotFoundError("home: no sub-cluster is called " +
+                                            Quote(request->home())));
   }
   if (!request->region().empty()) {
     const absl::Status known =
@@ -313,8 +313,8 @@ AdminService::Unary* AdminService::DescribeHost(
   const auto image = context_.replica->image();
   const auto row = image->host(request->id());
   if (!row) {
-    return Answer(call, absl::NotFoundError("id: no host is called '" +
-                                            request->id() + "'"));
+    return Answer(call, absl::NotFoundError("id: no host is called " +
+                                            Quote(request->id())));
   }
   *response->mutable_host() = StatusOfHost(*image, request->id(), *row);
   *response->mutable_position() = PositionOf(*image);

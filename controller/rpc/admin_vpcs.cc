@@ -12,6 +12,7 @@ namespace kafed::controller {
 using federation::Draft;
 using federation::Image;
 using federation::KeyOf;
+using federation::Quote;
 using federation::SubClusterId;
 using federation::Table;
 
@@ -208,8 +209,8 @@ AdminService::Unary* AdminService::DescribeVpc(
   const auto image = context_.replica->image();
   const auto row = image->vpc(request->id());
   if (!row) {
-    return Answer(call, absl::NotFoundError("id: no VPC is called '" +
-                                            request->id() + "'"));
+    return Answer(call, absl::NotFoundError("id: no VPC is called " +
+                                            Quote(request->id())));
   }
   *response->mutable_vpc() = StatusOfVpc(*image, request->id(), *row);
   const size_t limit = request->max_hosts() == 0

@@ -10,6 +10,7 @@ using federation::KafkaTopic;
 using federation::KafkaTopicId;
 using federation::KeyOf;
 using federation::PartitionNumber;
+using federation::Quote;
 using federation::SubCluster;
 using federation::SubClusterId;
 using federation::Table;
@@ -108,8 +109,7 @@ KeyRouter::Asked KeyRouter::Ask(std::string_view text,
   }
   const TopicFacts& topic = TopicOf(key->topic);
   if (!topic.row) {
-    Refuse(absl::NotFoundError("key: no topic is called '" +
-                               std::string(key->topic) + "'"),
+    Refuse(absl::NotFoundError("key: no topic is called " + Quote(key->topic)),
            result);
     return {};
   }
@@ -118,22 +118,21 @@ KeyRouter::Asked KeyRouter::Ask(std::string_view text,
 
 absl::Status KeyRouter::NotBound(const Asked& asked) const {
   const federation::Topic& topic = *asked.topic->row;
-  const std::string id(asked.id);
   switch (topic.kind) {
     case v1::TOPIC_KIND_HASHED:
       return absl::NotFoundError("key: topic " + topic.name +
-                                 " has no partition for " + topic.name + "/" +
-                                 id);
+                                 " has no partition for " + Quote(asked.id));
     case v1::TOPIC_KIND_UNICAST:
-      return absl::NotFoundError("key: no host is called '" + id + "'");
+      return absl::NotFoundError("key: no host is called " + Quote(asked.id));
     case v1::TOPIC_KIND_MULTICAST:
-      if (image_.vpc(id)) {
-        return absl::FailedPreconditionError("key: VPC " + id +
-                                             " has no members yet");
+      if (image_.vpc(asked.id)) {
+        return absl::FailedPreconditionError(
+            "key: VPC " + std::string(asked.id) + " has no members yet");
       }
-      return absl::NotFoundError("key: no VPC is called '" + id + "'");
+      return absl::NotFoundError("key: no VPC is called " + Quote(asked.id));
     default:
-      return absl::NotFoundError("key: no resource is called '" + id + "'");
+      return absl::NotFoundError("key: no resource is called " +
+                                 Quote(asked.id));
   }
 }
 

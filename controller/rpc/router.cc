@@ -18,6 +18,7 @@ using federation::Image;
 using federation::KeyOf;
 using federation::Partition;
 using federation::PartitionNumber;
+using federation::Quote;
 using federation::Segment;
 using federation::SubClusterId;
 using federation::Table;
@@ -104,8 +105,8 @@ absl::Status ResourceSubscriptions(const Image& image,
   const TopicId id = image.FindTopic(request.resource_topic());
   const auto topic = image.topic(id);
   if (!topic || topic->kind != v1::TOPIC_KIND_RESOURCE) {
-    return absl::NotFoundError("resource_topic: no resource topic is called '" +
-                               request.resource_topic() + "'");
+    return absl::NotFoundError("resource_topic: no resource topic is called " +
+                               Quote(request.resource_topic()));
   }
   image.table(Table::kResources)
       .ForEach([&](std::string_view row_key, std::string_view) {
@@ -137,7 +138,7 @@ absl::Status RouteMembers(const Image& image,
                           v1::RouteMembersResponse* response) {
   const auto vpc = image.vpc(request.vpc());
   if (!vpc) {
-    return absl::NotFoundError("vpc: no VPC is called '" + request.vpc() + "'");
+    return absl::NotFoundError("vpc: no VPC is called " + Quote(request.vpc()));
   }
   TopicId topic_id;
   std::string candidates;
@@ -153,8 +154,8 @@ absl::Status RouteMembers(const Image& image,
     topic_id = id;
   }
   if (!topic_id.valid()) {
-    return absl::NotFoundError("topic: no unicast topic is called '" +
-                               request.topic() + "'");
+    return absl::NotFoundError("topic: no unicast topic is called " +
+                               Quote(request.topic()));
   }
   std::map<PartitionNumber, v1::MemberGroup*> groups;
   KeyRouter router(image);
@@ -182,7 +183,7 @@ absl::Status FindOwner(const Image& image, const v1::OwnerRequest& request,
                        v1::OwnerResponse* response) {
   const auto vpc = image.vpc(request.vpc());
   if (!vpc) {
-    return absl::NotFoundError("vpc: no VPC is called '" + request.vpc() + "'");
+    return absl::NotFoundError("vpc: no VPC is called " + Quote(request.vpc()));
   }
   response->set_instance(vpc->owner);
   response->set_epoch(vpc->owner_epoch);
@@ -197,8 +198,8 @@ absl::Status FindSubscriptions(const Image& image,
   }
   const auto host = image.host(request.host());
   if (!host) {
-    return absl::NotFoundError("host: no host is called '" + request.host() +
-                               "'");
+    return absl::NotFoundError("host: no host is called " +
+                               Quote(request.host()));
   }
   for (const auto& [id, topic] : image.Topics()) {
     if (topic.kind != v1::TOPIC_KIND_UNICAST) continue;

@@ -19,8 +19,8 @@ absl::StatusOr<SubClusterId> Find(const Draft& draft, const std::string& name) {
     known += (known.empty() ? "" : ", ") + row.name;
   }
   return absl::NotFoundError(
-      "name: no sub-cluster is called '" + name +
-      "'; there are: " + (known.empty() ? "none" : known));
+      "name: no sub-cluster is called " + Quote(name) +
+      "; there are: " + (known.empty() ? "none" : known));
 }
 
 // A host that has its home there. Where a unicast topic covers the region each

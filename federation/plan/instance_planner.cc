@@ -149,8 +149,8 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveInstance(
   const auto row =
       draft->image().Get<Instance>(Table::kInstances, request.id());
   if (!row) {
-    return absl::NotFoundError("id: no instance is called '" + request.id() +
-                               "'");
+    return absl::NotFoundError("id: no instance is called " +
+                               Quote(request.id()));
   }
   if (row->vpcs != 0 && !request.cascade()) {
     return absl::FailedPreconditionError(

@@ -9,7 +9,7 @@ absl::StatusOr<TopicId> ResourceTopic(const Image& image,
                                       const std::string& name) {
   const TopicId id = image.FindTopic(name);
   if (!id.valid()) {
-    return absl::NotFoundError("topic: no topic is called '" + name + "'");
+    return absl::NotFoundError("topic: no topic is called " + Quote(name));
   }
   if (image.topic(id)->kind != v1::TOPIC_KIND_RESOURCE) {
     return absl::InvalidArgumentError("topic: " + name +
@@ -64,8 +64,9 @@ absl::StatusOr<v1::MutationResponse> PlanRemoveResource(
   ASSIGN_OR_RETURN(const TopicId topic_id,
                    ResourceTopic(draft->image(), request.topic()));
   if (!draft->image().binding(topic_id, request.id())) {
-    return absl::NotFoundError("id: no resource is called '" + request.topic() +
-                               "/" + request.id() + "'");
+    return absl::NotFoundError("id: topic " + request.topic() +
+                               " has no resource called " +
+                               Quote(request.id()));
   }
   v1::Record record;
   record.mutable_resource_removed()->set_topic_id(topic_id.value());

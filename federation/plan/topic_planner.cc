@@ -34,7 +34,7 @@ absl::Status ResolveRegions(v1::TopicSpec* spec, const Image& image) {
   for (const std::string& region : spec->regions()) {
     if (!known.contains(region)) {
       return absl::InvalidArgumentError(
-          "regions: no sub-cluster is in region " + region +
+          "regions: no sub-cluster is in region " + Quote(region) +
           "; there are: " + Join(known));
     }
   }
@@ -160,8 +160,9 @@ absl::StatusOr<v1::MutationResponse> PlanDeleteTopic(
     const v1::DeleteTopicRequest& request, Draft* draft) {
   const TopicId id = draft->image().FindTopic(request.name());
   if (!id.valid()) {
-    return absl::NotFoundError("name: no topic is called '" + request.name() +
-                               "'; see `kafedctl topic list`");
+    return absl::NotFoundError("name: no topic is called " +
+                               Quote(request.name()) +
+                               "; see `kafedctl topic list`");
   }
   const uint64_t keys = draft->image().topic_counters(id).keys;
   v1::Record record;

@@ -9,10 +9,13 @@
 namespace kafed::federation {
 namespace {
 
-absl::Status NoVpc(std::string_view id) {
-  return absl::NotFoundError("vpc: no VPC is called '" + std::string(id) +
-                             "'; create it with `kafedctl vpc create`");
+absl::Status NoVpc(std::string_view field, std::string_view id,
+                   std::string_view advice) {
+  return absl::NotFoundError(std::string(field) + ": no VPC is called " +
+                             Quote(id) + "; " + std::string(advice));
 }
+
+constexpr std::string_view kSeeVpcs = "see `kafedctl vpc list`";
 
 std::vector<std::pair<TopicId, Topic>> MulticastTopics(
     const Image& image, const std::string& region) {
@@ -38,10 +41,12 @@ absl::StatusOr<std::map<SubClusterId, uint32_t>> CountHomes(
   std::set<std::string_view> seen;
   for (const std::string& id : request.hosts()) {
     const auto host = image.host(id);
-    if (!host)
-      return absl::NotFoundError("hosts: no host is called '" + id + "'");
+    if (!host) {
+      return absl::NotFoundError("hosts: no host is called " + Quote(id));
+    }
     if (!seen.insert(id).second) {
-      return absl::InvalidArgumentError("hosts: '" + id + "' is given twice");
+      return absl::InvalidArgumentError("hosts: " + Quote(id) +
+                                        " is given twice");
     }
     if (image.table(Table::kVpcMembers).Find(KeyOf(request.vpc(), id))) {
       return absl::AlreadyExistsError("hosts: '" + id +
@@ -193,7 +198,7 @@ absl::StatusOr<v1::MutationResponse> PlanCreateVpc(
     region = *regions.begin();
   } else if (!regions.contains(region)) {
     return absl::InvalidArgumentError("region: no sub-cluster is in region " +
-                                      region);
+                                      Quote(region));
   }
   v1::Record record;
   record.mutable_vpc_created()->set_id(request.id());
@@ -206,7 +211,9 @@ absl::StatusOr<AddVpcHostsPlan> PlanAddVpcHosts(
     const v1::AddVpcHostsRequest& request, const ChainEnds& ends,
     Draft* draft) {
   const auto vpc = draft->image().vpc(request.vpc());
-  if (!vpc) return NoVpc(request.vpc());
+  if (!vpc) {
+    return NoVpc("vpc", request.vpc(), "create it with `kafedctl vpc create`");
+  }
   if (request.hosts().empty()) {
     return absl::InvalidArgumentError("hosts: is empty; expected host ids");
   }
@@ -246,20 +253,21 @@ absl::StatusOr<AddVpcHostsPlan> PlanAddVpcHosts(
 absl::StatusOr<v1::MutationResponse> PlanRemoveVpcHosts(
     const v1::RemoveVpcHostsRequest& request, Draft* draft) {
   const auto vpc = draft->image().vpc(request.vpc());
-  if (!vpc) return NoVpc(request.vpc());
+  if (!vpc) return NoVpc("vpc", request.vpc(), kSeeVpcs);
   if (request.hosts().empty()) {
     return absl::InvalidArgumentError("hosts: is empty; expected host ids");
   }
   std::set<std::string_view> seen;
   for (const std::string& id : request.hosts()) {
     if (!seen.insert(id).second) {
-      return absl::InvalidArgumentError("hosts: '" + id + "' is given twice");
+      return absl::InvalidArgumentError("hosts: " + Quote(id) +
+                                        " is given twice");
     }
     if (!draft->image()
              .table(Table::kVpcMembers)
              .Find(KeyOf(request.vpc(), id))) {
-      return absl::NotFoundError("hosts: '" + id + "' is not a member of VPC " +
-                                 request.vpc());
+      return absl::NotFoundError("hosts: " + Quote(id) +
+                                 " is not a member of VPC " + request.vpc());
     }
   }
   v1::Record record;
@@ -302,7 +310,7 @@ std::vector<std::string> VpcHosts(const Image& image, std::string_view vpc_id,
 absl::StatusOr<v1::MutationResponse> PlanDeleteVpc(
     const v1::DeleteVpcRequest& request, Draft* draft) {
   auto vpc = draft->image().vpc(request.id());
-  if (!vpc) return NoVpc(request.id());
+  if (!vpc) return NoVpc("id", request.id(), kSeeVpcs);
   if (vpc->members != 0) {
     if (!request.cascade()) {
       return absl::FailedPreconditionError(

@@ -9,6 +9,11 @@ from kafed_node import admin_pb2, events_pb2, grpc, routing_pb2, types_pb2
 
 LONG = "x" * 300
 CONTROL = "a\x01b"
+# Names that must not be said back as they are: longer than an answer's header
+# may be, and what a terminal acts on; and how they are said back.
+HUGE = "y" * 100_000
+ESCAPE = "no\x1b[31m"
+UNFIT = ((HUGE, f"'{'y' * 40}...'"), (ESCAPE, "'no?[31m'"))
 UNICAST, MULTICAST, RESOURCE, HASHED = (
     getattr(types_pb2, f"TOPIC_KIND_{kind}")
     for kind in ("UNICAST", "MULTICAST", "RESOURCE", "HASHED"))
@@ -170,7 +175,8 @@ CALLS = [
     ("AddVpcHosts", A.AddVpcHostsRequest(vpc="v", hosts=["h0"]), None, "h0"),
     ("RemoveVpcHosts", A.RemoveVpcHostsRequest(vpc="v", hosts=["h1"]), None,
      "h1"),
-    ("DeleteVpc", A.DeleteVpcRequest(id="none"), NOT_FOUND, "none"),
+    ("DeleteVpc", A.DeleteVpcRequest(id="none"), NOT_FOUND,
+     "id: no VPC is called 'none'; see `kafedctl vpc list`"),
     ("DeleteVpc", A.DeleteVpcRequest(id="v"), PRECONDITION, "v"),
     ("DescribeVpc", A.DescribeVpcRequest(id="none"), NOT_FOUND, "none"),
     # resources, instances, sessions
@@ -301,6 +307,82 @@ CALLS = [
     ("Read", events(**{"from": position(3), "to": position(2)}), INVALID,
      "to: 1:2 is before from, 1:3"),
 ]
+
+# Names that there are not, said back by each call that takes one.
+CALLS += [
+    (call, request(name), code, f"{field}: {before}{shown}")
+    for name, shown in UNFIT
+    for call, request, code, field, before in (
+        ("DescribeHost", lambda name: A.DescribeHostRequest(id=name),
+         NOT_FOUND, "id", "no host is called "),
+        ("DescribeTopic", lambda name: A.DescribeTopicRequest(name=name),
+         NOT_FOUND, "name", "no topic is called "),
+        ("DescribeVpc", lambda name: A.DescribeVpcRequest(id=name),
+         NOT_FOUND, "id", "no VPC is called "),
+        ("ListSubClusters", lambda name: A.ListSubClustersRequest(name=name),
+         NOT_FOUND, "name", "no sub-cluster is called "),
+        ("UpdateSubCluster",
+         lambda name: A.UpdateSubClusterRequest(name=name, weight=1),
+         NOT_FOUND, "name", "no sub-cluster is called "),
+        ("RemoveSubCluster", lambda name: A.RemoveSubClusterRequest(name=name),
+         NOT_FOUND, "name", "no sub-cluster is called "),
+        ("ListHosts", lambda name: A.ListHostsRequest(home=name),
+         NOT_FOUND, "home", "no sub-cluster is called "),
+        ("ListHosts", lambda name: A.ListHostsRequest(region=name),
+         NOT_FOUND, "region", "no sub-cluster is in region "),
+        ("ListResources", lambda name: A.ListResourcesRequest(topic=name),
+         NOT_FOUND, "topic", "no topic is called "),
+        ("AddResource", lambda name: A.AddResourceRequest(topic=name, id="r"),
+         NOT_FOUND, "topic", "no topic is called "),
+        ("RemoveResource",
+         lambda name: A.RemoveResourceRequest(topic=name, id="r"),
+         NOT_FOUND, "topic", "no topic is called "),
+        ("RemoveResource",
+         lambda name: A.RemoveResourceRequest(topic="elb", id=name),
+         NOT_FOUND, "id", "topic elb has no resource called "),
+        ("DeleteTopic", lambda name: A.DeleteTopicRequest(name=name),
+         NOT_FOUND, "name", "no topic is called "),
+        ("CreateVpc", lambda name: A.CreateVpcRequest(id="w", region=name),
+         INVALID, "region", "no sub-cluster is in region "),
+        ("DeleteVpc", lambda name: A.DeleteVpcRequest(id=name),
+         NOT_FOUND, "id", "no VPC is called "),
+        ("AddVpcHosts",
+         lambda name: A.AddVpcHostsRequest(vpc=name, hosts=["h1"]),
+         NOT_FOUND, "vpc", "no VPC is called "),
+        ("AddVpcHosts",
+         lambda name: A.AddVpcHostsRequest(vpc="v", hosts=[name]),
+         NOT_FOUND, "hosts", "no host is called "),
+        ("RemoveVpcHosts",
+         lambda name: A.RemoveVpcHostsRequest(vpc=name, hosts=["h0"]),
+         NOT_FOUND, "vpc", "no VPC is called "),
+        ("RemoveVpcHosts",
+         lambda name: A.RemoveVpcHostsRequest(vpc="v", hosts=[name]),
+         NOT_FOUND, "hosts", ""),
+        ("RemoveInstance", lambda name: A.RemoveInstanceRequest(id=name),
+         NOT_FOUND, "id", "no instance is called "),
+        ("ReportInstance", lambda name: report(id=name),
+         NOT_FOUND, "id", "no instance is called "),
+        ("ReportInstance", lambda name: report(load=[used(name, 1)]),
+         NOT_FOUND, "load", "service "),
+        ("Explain", lambda name: A.ExplainRequest(key=name), INVALID, "key",
+         ""),
+        ("Explain", lambda name: A.ExplainRequest(key=name + "/x"),
+         NOT_FOUND, "key", "no topic is called "),
+        ("Explain", lambda name: A.ExplainRequest(key="nca/" + name),
+         NOT_FOUND, "key", "no host is called "),
+        ("RouteMembers", lambda name: R.RouteMembersRequest(vpc=name),
+         NOT_FOUND, "vpc", "no VPC is called "),
+        ("RouteMembers",
+         lambda name: R.RouteMembersRequest(vpc="v", topic=name),
+         NOT_FOUND, "topic", "no unicast topic is called "),
+        ("Owner", lambda name: R.OwnerRequest(vpc=name), NOT_FOUND, "vpc",
+         "no VPC is called "),
+        ("Subscriptions", lambda name: R.SubscriptionsRequest(host=name),
+         NOT_FOUND, "host", "no host is called "),
+        ("Subscriptions",
+         lambda name: R.SubscriptionsRequest(resource_topic=name), NOT_FOUND,
+         "resource_topic", "no resource topic is called "),
+    )]
 
 # (words, standard input, exit code, what is said)
 COMMANDS = [

@@ -11,9 +11,9 @@ import threading
 import time
 import unittest
 
-from bad_input_rows import (CALLS, COMMANDS, CONTROL, FUTURE, INVALID, LONG,
-                            PRECONDITION, SESSION, SOURCE, UNICAST, cluster,
-                            hosts, instance, topic)
+from bad_input_rows import (CALLS, COMMANDS, CONTROL, ESCAPE, FUTURE, HUGE,
+                            INVALID, LONG, PRECONDITION, SESSION, SOURCE,
+                            UNICAST, cluster, hosts, instance, topic)
 from kafed_node import (BIN, Node, admin_pb2, events_pb2, grpc, options,
                         request_id, routing_pb2, types_pb2)
 
@@ -115,6 +115,9 @@ class BadInputTest(unittest.TestCase):
                                  f"expected {code}")
                 if said not in error.details():
                     wrong.append(f"{name}: {error.details()}, without {said}")
+                if (len(error.details()) > 500 or
+                        not error.details().isprintable()):
+                    wrong.append(f"{name}: says back {error.details()!r:.999}")
             if self.state() != before:
                 wrong.append(f"{name}, {said}: changed something")
                 before = self.state()
@@ -223,10 +226,14 @@ class BadInputTest(unittest.TestCase):
 
     def test_routes_of_what_there_is_not(self):
         for key in ("", "nca", "/", "nca/", "none/x", "nca/none",
-                    "nca/" + LONG, "nca/a\x01"):
+                    "nca/" + LONG, "nca/a\x01", HUGE, HUGE + "/x",
+                    *(topic + name for name in (HUGE, ESCAPE)
+                      for topic in ("nca/", "vpc/", "elb/"))):
             result = self.node.route(key)[0]
             self.assertNotEqual(result.error_code, 0, key)
             self.assertRegex(result.error, "^key: ")
+            self.assertLess(len(result.error), 200)
+            self.assertTrue(result.error.isprintable(), result.error)
 
     def kafedctl(self, words, stdin=""):
         return subprocess.run(

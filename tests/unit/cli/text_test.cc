@@ -114,6 +114,12 @@ KafkaMessage Message() {
   return message;
 }
 
+TEST(Text, NothingReachesATerminalThatActsThere) {
+  EXPECT_EQ(ForTerminal("a\x1b[31m\r\x7f\xff b"), "a?[31m??? b");
+  EXPECT_EQ(ForTerminal("line 1: h\xc3\xb6st\n\tline 2"),
+            "line 1: h\xc3\xb6st\n\tline 2");
+}
+
 TEST(MessageFormat, ExpandsEveryLetter) {
   const auto format =
       MessageFormat::Parse("%k|%s|%o|%t|%p|%T|%e|%q|%h|%S|%K|%%|\\t\\x41\\n");
