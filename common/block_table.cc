@@ -13,7 +13,7 @@
 #include "common/log.h"
 #include "common/row_block.h"
 
-// Bits of the 64-bit key hash, from the top: 4 for each branch on the way, then
+// Bits of the 64-bit key hash, from the top: 6 for each branch on the way, then
 // k for the block in its page; the lowest 8 are the tag.
 namespace kafed {
 
@@ -24,14 +24,15 @@ AllocationCount& ThreadAllocations() {
 
 namespace block_table_internal {
 
-// Copying a node touches each of its children, which lie all over the memory:
-// few children a node make an edit of a large table cheap.
-constexpr int kFanoutBits = 4;
+// Copying a node touches each of its children, which lie all over the memory;
+// each level of nodes is one more for a look-up to pass
+// (docs/decisions/0012-what-an-edit-touches.md).
+constexpr int kFanoutBits = 6;
 constexpr int kFanout = 1 << kFanoutBits;
 // Below it pages do not become branches; the hash has no more bits than that.
 constexpr int kLastShift = 16;
 
-// A branch, whose children are 16 nodes, or a page, whose children are 2^bits
+// A branch, whose children are 64 nodes, or a page, whose children are 2^bits
 // blocks or null.
 struct Node : Counted {
   uint8_t bits;
@@ -99,7 +100,7 @@ Node* NewNode(bool is_page, int bits) {
 }
 
 // Makes room where the block of `hash` has become too large: its page gets
-// twice the blocks, a full page first becomes a branch of 16 pages with a block
+// twice the blocks, a full page first becomes a branch of 64 pages with a block
 // each. Consumes the reference to `page`, which must be unshared; `shift` bits
 // lead into it.
 Node* Grow(Node* page, uint64_t hash, int shift) {

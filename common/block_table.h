@@ -2,9 +2,9 @@
 //
 // A value type: copying one is O(1) and gives a snapshot that later edits never
 // touch; readers of a copy need no lock. An edit copies one path, which gets
-// one node longer when the table gets sixteen times as large:
+// one node longer when the table gets 64 times as large:
 //
-//   branch (16 nodes) -> ... -> page (1 to 16 blocks) -> block
+//   branch (64 nodes) -> ... -> page (1 to 64 blocks) -> block
 //
 // A block is one allocation that holds about 17 rows: 8-bit tags, offsets,
 // then keys and values back to back. There is no object for each key. A page
