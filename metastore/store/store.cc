@@ -5,12 +5,14 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/new_file.h"
 #include "common/status_macros.h"
 #include "metastore/store/database.h"
 #include "metastore/store/directory_lock.h"
@@ -18,6 +20,7 @@
 namespace kafed::metastore {
 namespace {
 
+constexpr char kFormatFile[] = "/kafed.format";
 constexpr char kFormatKey[] = "format_version";
 constexpr char kNodeIdKey[] = "node_id";
 constexpr char kAppliedKey[] = "applied_position";
@@ -28,6 +31,35 @@ std::string DrawNodeId() {
   std::string id;
   for (int i = 0; i < 32; ++i) id.push_back(kDigits[random() & 15]);
   return id;
+}
+
+// What kafed.format holds; nothing where there is none.
+absl::StatusOr<std::optional<std::string>> ReadFormatFile(
+    const std::string& directory) {
+  const std::string path = directory + kFormatFile;
+  std::error_code error;
+  if (!std::filesystem::exists(path, error) && !error) return std::nullopt;
+  std::ifstream file(path);
+  char text[32];
+  file.read(text, sizeof text);
+  if (file.bad() || file.gcount() == 0) {
+    return absl::DataLossError("cannot read " + path);
+  }
+  return std::string(text, static_cast<size_t>(file.gcount()));
+}
+
+absl::Status CheckVersion(const std::string& text,
+                          const std::string& directory) {
+  uint64_t version = 0;
+  if (!absl::SimpleAtoi(text, &version)) {
+    return absl::DataLossError(
+        absl::StrCat("the format version of ", directory, " is unreadable"));
+  }
+  if (version <= kDataFormatVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "data directory ", directory, " has format version ", version,
+      ", this kafed knows versions up to ", kDataFormatVersion,
+      ": start the newer kafed that wrote it"));
 }
 
 // A folder that holds something else must not be filled: it was named by
@@ -69,12 +101,19 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   }
   if (!options.read_only) RETURN_IF_ERROR(CheckFolder(options.directory));
   ASSIGN_OR_RETURN(auto lock, DirectoryLock::Take(options.directory));
+  // Before storage is opened, which may rewrite what a newer kafed wrote.
+  ASSIGN_OR_RETURN(const auto format, ReadFormatFile(options.directory));
+  if (format) RETURN_IF_ERROR(CheckVersion(*format, options.directory));
   ASSIGN_OR_RETURN(
       auto database,
       Database::Open(options.directory, options.write_hook, options.read_only));
   std::unique_ptr<Store> store(
       new Store(std::move(options), std::move(lock), std::move(database)));
   RETURN_IF_ERROR(store->CheckFormat());
+  if (!format && !store->read_only()) {
+    RETURN_IF_ERROR(ReplaceFile(store->directory() + kFormatFile,
+                                absl::StrCat(kDataFormatVersion, "\n")));
+  }
   RETURN_IF_ERROR(store->LoadNodeId());
   return store;
 }
@@ -85,18 +124,7 @@ absl::Status Store::CheckFormat() {
     if (options_.read_only) return absl::OkStatus();
     return PutMeta(kFormatKey, std::to_string(kDataFormatVersion));
   }
-  uint64_t version = 0;
-  if (!absl::SimpleAtoi(*found, &version)) {
-    return absl::DataLossError(absl::StrCat(
-        "the format version of ", options_.directory, " is unreadable"));
-  }
-  if (version > kDataFormatVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "data directory ", options_.directory, " has format version ", version,
-        ", this kafed knows versions up to ", kDataFormatVersion,
-        ": start the newer kafed that wrote it"));
-  }
-  return absl::OkStatus();
+  return CheckVersion(*found, options_.directory);
 }
 
 absl::Status Store::LoadNodeId() {

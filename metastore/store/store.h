@@ -6,6 +6,9 @@
 //
 //   DIR/kafed.lock   one process at a time
 //   DIR/kafed.synced how far storage was synced: sync_mark.h
+//   DIR/kafed.format version of the format, in decimal: read before storage is
+//                    opened. A version that changes the format raises it first.
+//                    The family meta has it too, for who lost the file
 //   DIR/db/          RocksDB: column families log, snapshot, meta
 //
 // Thread-safe, but see LogTable for writers of the log.

@@ -74,16 +74,29 @@ class DataDirectoryTest(unittest.TestCase):
         return rows
 
     def set_version(self, value):
+        """As a kafed of that version does."""
+        (self.data / "kafed.format").write_bytes(value + b"\n")
         with rocks.opened(self.data) as database:
             database.put(*VERSION, value)
+
+    def files(self):
+        """What is in them, but for the hint who used the directory last."""
+        files = {path.relative_to(self.data): path.read_bytes()
+                 for path in self.data.rglob("*") if path.is_file()}
+        del files[pathlib.Path("kafed.lock")]
+        self.assertGreater(len(files), 4)
+        return files
 
     def test_one_of_a_newer_kafed_is_left_to_it(self):
         known = int(self.rows()[VERSION])
         self.set_version(b"%d" % (known + 1))
         rows = self.rows()
+        files = self.files()
         self.refused(f"data directory DIR has format version {known + 1}, "
                      f"this kafed knows versions up to {known}: start the "
                      "newer kafed that wrote it")
+        # Not even opened: that may rewrite what only the newer one can read.
+        self.assertEqual(self.files(), files)
         self.assertEqual(self.rows(), rows)
         # Nothing else was wrong with it.
         self.set_version(b"%d" % known)
@@ -96,16 +109,33 @@ class DataDirectoryTest(unittest.TestCase):
         with rocks.opened(self.data) as database:
             database.add_family(b"ledger")
         rows = self.rows([b"ledger"])
+        files = self.files()
         self.refused("DIR/db holds the column family 'ledger', which this "
                      "version does not know: use the version of kafed that "
                      "wrote it")
+        self.assertEqual(self.files(), files)
         self.assertEqual(self.rows([b"ledger"]), rows)
 
     def test_a_version_that_is_no_number_is_not_guessed(self):
         self.set_version(b"two")
-        rows = self.rows()
+        files = self.files()
         self.refused("the format version of DIR is unreadable")
+        self.assertEqual(self.files(), files)
+
+    def test_the_version_is_known_without_its_file(self):
+        known = int(self.rows()[VERSION])
+        self.set_version(b"%d" % (known + 1))
+        (self.data / "kafed.format").unlink()
+        rows = self.rows()
+        self.refused(f"data directory DIR has format version {known + 1}")
         self.assertEqual(self.rows(), rows)
+        self.assertFalse((self.data / "kafed.format").exists())
+        # Of one that is known, it is made anew.
+        with rocks.opened(self.data) as database:
+            database.put(*VERSION, b"%d" % known)
+        self.serve()
+        self.assertEqual((self.data / "kafed.format").read_text(),
+                         f"{known}\n")
 
     def test_one_that_is_in_use_names_who_uses_it(self):
         node, address = self.serve()

@@ -76,6 +76,20 @@ TEST(StoreTest, ANewerFormatIsRefused) {
   EXPECT_THAT(store.status().ToString(), HasSubstr("has format version 2"));
 }
 
+TEST(StoreTest, TheFormatIsKnownBeforeStorageIsOpened) {
+  TempDirectory directory;
+  OpenStore(directory.path());
+  const std::string file = directory.path() + "/kafed.format";
+  std::ofstream(file) << "2\n";
+  // Opened, it would be found to have lost what was synced.
+  std::filesystem::remove(directory.path() + "/db/CURRENT");
+  EXPECT_EQ(Store::Open({directory.path(), 0, nullptr}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  std::ofstream(file) << "";
+  EXPECT_EQ(Store::Open({directory.path(), 0, nullptr}).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
 TEST(StoreTest, StorageThatIsNotOursIsAnErrorNotACrash) {
   TempDirectory directory;
   OpenStore(directory.path()).reset();
