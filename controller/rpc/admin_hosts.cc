@@ -1,6 +1,7 @@
 // Hosts: import, removal, lists.
 #include <algorithm>
 #include <span>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/allocator.h"
@@ -62,9 +63,8 @@ class ImportReactor final
 
   void OnReadDone(bool ok) override {
     if (ok) {
-      if (request_.has_options()) {
-        options_ = request_.options();
-        announced_ = request_.total();
+      if (const absl::Status taken = TakeHead(); !taken.ok()) {
+        return Finish(ToGrpc(taken));
       }
       for (v1::HostSpec& host : *request_.mutable_hosts()) {
         hosts_.push_back(std::move(host));
@@ -77,7 +77,8 @@ class ImportReactor final
       request_.Clear();
       return StartRead(&request_);
     }
-    // The client has sent all.
+    // The client has sent all, or a message that can't be decoded, which gRPC
+    // does not tell apart: the total does.
     if (!context_.workers->RunBulk([this] { Import(); })) {
       Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
               "the node has too many calls waiting; try again later"});
@@ -93,6 +94,25 @@ class ImportReactor final
   void OnDone() override { delete this; }
 
  private:
+  // What only the first message may say: a later one would change, say, a dry
+  // run into an import.
+  absl::Status TakeHead() {
+    if (std::exchange(begun_, true)) {
+      for (const auto& [field, given] :
+           {std::pair("options", request_.has_options()),
+            std::pair("total", request_.total() != 0)}) {
+        if (!given) continue;
+        return absl::InvalidArgumentError(
+            std::string(field) +
+            ": is given again; expected on the first message only");
+      }
+      return absl::OkStatus();
+    }
+    options_ = request_.options();
+    announced_ = request_.total();
+    return absl::OkStatus();
+  }
+
   void Import() {
     const absl::Status status = ImportAll();
     // The allocator would keep what the messages of a fleet took.
@@ -125,13 +145,15 @@ class ImportReactor final
 
   absl::Status ImportAll() {
     RETURN_IF_ERROR(CheckOptions(options_));
-    if (hosts_.empty()) {
-      return absl::InvalidArgumentError("hosts: is empty; expected hosts");
-    }
     if (hosts_.size() != announced_) {
       return absl::InvalidArgumentError(
           "total: " + std::to_string(announced_) + " hosts were announced, " +
-          std::to_string(hosts_.size()) + " came; nothing was added");
+          std::to_string(hosts_.size()) +
+          " came before the stream ended, or a message that can't be decoded; "
+          "nothing was added");
+    }
+    if (hosts_.empty()) {
+      return absl::InvalidArgumentError("hosts: is empty; expected hosts");
     }
     fingerprint_ = Fingerprint(hosts_);
     const auto image = context_.replica->image();
@@ -217,6 +239,7 @@ class ImportReactor final
   const RpcContext& context_;
   grpc::CallbackServerContext* const call_;
   v1::ImportHostsRequest request_;
+  bool begun_ = false;  // the first message is there
   v1::MutationOptions options_;
   std::vector<v1::HostSpec> hosts_;
   uint64_t announced_ = 0;
