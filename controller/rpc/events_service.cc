@@ -19,7 +19,10 @@ Position FromProto(const v1::Position& position) {
 
 // The range against the log: what must not be answered with nothing.
 absl::Status CheckRange(const v1::ReadEventsRequest& request,
-                        const Position& newest) {
+                        const federation::Image& image) {
+  RETURN_IF_ERROR(CheckNonce("from", request.from(), image));
+  RETURN_IF_ERROR(CheckNonce("to", request.to(), image));
+  const Position newest = image.position();
   const Position from = FromProto(request.from());
   const Position to = FromProto(request.to());
   for (const auto& [field, position] :
@@ -95,7 +98,7 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
   // Before the first read; finds where "the oldest" is.
   absl::Status Begin() {
     if (std::exchange(begun_, true)) return absl::OkStatus();
-    RETURN_IF_ERROR(CheckRange(request_, context_.replica->position()));
+    RETURN_IF_ERROR(CheckRange(request_, *context_.replica->image()));
     if (request_.from().index() != 0) return absl::OkStatus();
     ASSIGN_OR_RETURN(const LogIndex first, context_.log->FirstKept());
     next_ = std::max(next_, first.value());
@@ -107,12 +110,21 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
 
   // An index may be there in another incarnation than the one that was asked
   // for: the indexes of a restored node go on behind its backup's.
-  absl::Status CheckFirst(Position first) const {
+  absl::Status CheckFirst(const v1::Position& at) const {
+    const Position first = FromProto(at);
     const Position from = FromProto(request_.from());
     const Position to = FromProto(request_.to());
     if (from.index.valid() && from.incarnation != 0 && from != first) {
       return absl::OutOfRangeError("from: there is no entry " + ToString(from) +
                                    "; that index is " + ToString(first));
+    }
+    const uint64_t nonce = request_.from().nonce();
+    if (from.index.valid() && from.incarnation != 0 && nonce != 0 &&
+        nonce != at.nonce()) {
+      return absl::NotFoundError("from: there is no entry " + ToString(from) +
+                                 " with nonce " + std::to_string(nonce) +
+                                 "; its nonce is " +
+                                 std::to_string(at.nonce()));
     }
     if (to.index.valid() && to.incarnation != 0 && to < first) {
       return absl::OutOfRangeError("to: " + ToString(to) +
@@ -127,7 +139,7 @@ class EventsReactor final : public grpc::ServerWriteReactor<v1::Entry> {
     if (!entry.ok()) return Finish(ToGrpc(entry.status()));
     const Position position = FromProto(entry->header().position());
     if (std::exchange(first_, false)) {
-      const absl::Status checked = CheckFirst(position);
+      const absl::Status checked = CheckFirst(entry->header().position());
       if (!checked.ok()) return Finish(ToGrpc(checked));
     }
     const uint64_t until = request_.to().incarnation();

@@ -37,6 +37,10 @@ grpc::ServerUnaryReactor* RoutingService::Read(
   const Position wanted{min_position.incarnation(),
                         LogIndex(min_position.index())};
   const auto image = context_.replica->image();
+  if (min_position.nonce() != 0) {
+    const absl::Status same = CheckNonce("min_position", min_position, *image);
+    if (!same.ok()) return Finish(call, same);
+  }
   if (image->position() >= wanted) return Finish(call, answer(*image));
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   const bool taken = context_.workers->RunLong(

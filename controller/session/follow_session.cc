@@ -70,8 +70,10 @@ absl::Status FollowSession::Acknowledge(const v1::FollowRequest& request) {
         " was not sent on this stream, which is at " + ToString(sent_));
   }
   if (request.lease_request() != 0) lease_request_ = request.lease_request();
-  if (position.index.valid() &&
-      position.incarnation == replica_.position().incarnation) {
+  const v1::Position present = PositionOf(*replica_.image());
+  const uint64_t nonce = request.position().nonce();
+  if (position.index.valid() && position.incarnation == present.incarnation() &&
+      (nonce == 0 || nonce == present.nonce())) {
     leases_.Acknowledge(session_id_, position);
   }
   if (!request.counts().empty()) {

@@ -1,5 +1,6 @@
 #include "controller/write/replica.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -47,6 +48,19 @@ absl::StatusOr<std::shared_ptr<const federation::Image>> Replica::WaitFor(
 void Replica::AddListener(std::function<void()> listener) {
   absl::MutexLock lock(&mutex_);
   listeners_.push_back(std::move(listener));
+}
+
+absl::Status CheckNonce(std::string_view field, const v1::Position& position,
+                        const federation::Image& image) {
+  const Incarnation& present = image.head().incarnation;
+  if (position.nonce() == 0 || position.incarnation() != present.counter ||
+      position.nonce() == present.nonce) {
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(std::string(field) + ": there is no incarnation " +
+                             std::to_string(present.counter) + " with nonce " +
+                             std::to_string(position.nonce()) +
+                             "; this one has " + std::to_string(present.nonce));
 }
 
 v1::Position PositionOf(const federation::Image& image) {

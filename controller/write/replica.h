@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -48,5 +49,10 @@ class Replica {
 
 // The image's position with its nonce.
 v1::Position PositionOf(const federation::Image& image);
+
+// NotFound if `position` is of another incarnation than the image's with the
+// same counter, naming both nonces; one without a nonce is of any.
+absl::Status CheckNonce(std::string_view field, const v1::Position& position,
+                        const federation::Image& image);
 
 }  // namespace kafed::controller

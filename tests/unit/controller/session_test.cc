@@ -252,6 +252,32 @@ TEST_F(FollowTest, TakesNoAcknowledgementOfWhatItDidNotSend) {
       ElementsAre(id));
 }
 
+TEST_F(FollowTest, AViewOfAnotherIncarnationAcknowledgesNothing) {
+  node_.clock.Advance(milliseconds(20'000));  // past what a start assumes
+  v1::FollowRequest request;
+  const uint64_t id = OpenSession(std::string(16, 'c'));
+  request.set_session_id(id);
+  request.set_client_time_ms(static_cast<uint64_t>(node_.clock.Wall().count()));
+  request.set_lease_request(1);
+  auto session = NewSession();
+  ASSERT_TRUE(session->Receive(request).ok());
+  Drain(session.get());
+  ASSERT_TRUE(node_.AddHosts("n", 1).ok());
+  // The same counter and index, restored from another backup.
+  *request.mutable_position() = PositionOf(*node_.replica->image());
+  request.mutable_position()->set_nonce(~request.position().nonce());
+  const auto waits_for = [&] {
+    return node_.leases
+        ->MulticastFence(node_.replica->position(), node_.clock.Steady())
+        .sessions;
+  };
+  ASSERT_TRUE(NewSession()->Receive(request).ok());
+  EXPECT_THAT(waits_for(), ElementsAre(id));
+  *request.mutable_position() = PositionOf(*node_.replica->image());
+  ASSERT_TRUE(NewSession()->Receive(request).ok());
+  EXPECT_THAT(waits_for(), IsEmpty());
+}
+
 TEST_F(FollowTest, RefusesWhatItCanNotServe) {
   v1::FollowRequest ahead;
   ahead.mutable_position()->set_incarnation(1);
