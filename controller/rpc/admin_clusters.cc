@@ -47,6 +47,21 @@ absl::Status NoService(const std::string& where, const std::string& instance,
                              "; it has: " + services);
 }
 
+absl::Status CheckVpcs(const v1::ReportInstanceRequest& request,
+                       const Image& image) {
+  std::set<std::string_view> seen;
+  for (const std::string& vpc : request.vpcs()) {
+    if (!image.vpc(vpc)) {
+      return absl::NotFoundError("vpcs: no VPC is called " + Quote(vpc));
+    }
+    if (!seen.insert(vpc).second) {
+      return absl::InvalidArgumentError("vpcs: " + Quote(vpc) +
+                                        " is given twice");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckLoad(const v1::ReportInstanceRequest& request,
                        const federation::Instance& row) {
   std::set<std::string_view> seen;
@@ -233,11 +248,11 @@ AdminService::Unary* AdminService::DescribeTopic(
                                             Quote(request->name())));
   }
   *response->mutable_topic() = TopicStatusOf(*image, id, *row);
-  const uint32_t limit = request->max_partitions() == 0
-                             ? kDefaultPage
-                             : std::min(request->max_partitions(), kMaxPage);
+  const auto limit =
+      SizeOf("max_partitions", request->max_partitions(), kMaxPage);
+  if (!limit.ok()) return Answer(call, limit.status());
   const uint32_t partitions = image->topic_counters(id).next_partition;
-  for (uint32_t i = 0; i < partitions && i < limit; ++i) {
+  for (uint32_t i = 0; i < partitions && i < *limit; ++i) {
     const federation::PartitionNumber number(i);
     const auto partition = image->partition(id, number);
     if (!partition) continue;
@@ -385,6 +400,7 @@ AdminService::Unary* AdminService::ReportInstance(
                                  Quote(request->id()));
     }
     RETURN_IF_ERROR(CheckLoad(*request, *row));
+    RETURN_IF_ERROR(CheckVpcs(*request, *image));
     context_.loads->Set(request->id(),
                         {request->load().begin(), request->load().end()});
     const federation::LoadReports reports = context_.loads->Copy();

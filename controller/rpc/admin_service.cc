@@ -23,13 +23,18 @@ void MarkDryRun(const Committed& planned, v1::MutationResponse* response) {
   response->mutable_position()->set_index(planned.position.index.value());
 }
 
+absl::StatusOr<uint32_t> SizeOf(std::string_view field, uint32_t size,
+                                uint32_t max) {
+  if (size == 0) return kDefaultPage;
+  if (size <= max) return size;
+  return absl::InvalidArgumentError(
+      std::string(field) + ": " + std::to_string(size) +
+      " is over the maximum " + std::to_string(max));
+}
+
 absl::StatusOr<Page> PageOf(const std::string& token, uint32_t size) {
-  Page page{.size = size == 0 ? kDefaultPage : size};
-  if (size > kMaxPage) {
-    return absl::InvalidArgumentError("page_size: " + std::to_string(size) +
-                                      " is over the maximum " +
-                                      std::to_string(kMaxPage));
-  }
+  Page page;
+  ASSIGN_OR_RETURN(page.size, SizeOf("page_size", size, kMaxPage));
   if (token.empty()) return page;
   const char* const stop = token.data() + token.size();
   const auto [end, error] =

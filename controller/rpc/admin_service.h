@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <string_view>
 
 #include "controller/rpc/fingerprint.h"
 #include "controller/rpc/rpc_context.h"
@@ -144,6 +145,9 @@ struct Page {
 };
 inline constexpr uint32_t kDefaultPage = 1'000;
 inline constexpr uint32_t kMaxPage = 10'000;
+// How many are wanted, 0 for kDefaultPage; InvalidArgument above `max`.
+absl::StatusOr<uint32_t> SizeOf(std::string_view field, uint32_t size,
+                                uint32_t max);
 // InvalidArgument for a token that is none, or for too large a page.
 absl::StatusOr<Page> PageOf(const std::string& token, uint32_t size);
 std::string TokenOf(BlockTable::Cursor cursor);

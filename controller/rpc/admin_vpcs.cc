@@ -19,6 +19,7 @@ using federation::Table;
 namespace {
 
 constexpr int kMaxJoinHosts = 5'000;
+constexpr uint32_t kMaxListedMembers = 100'000;
 
 v1::VpcStatus StatusOfVpc(const Image& image, const std::string& id,
                           const federation::Vpc& row) {
@@ -213,11 +214,12 @@ AdminService::Unary* AdminService::DescribeVpc(
                                             Quote(request->id())));
   }
   *response->mutable_vpc() = StatusOfVpc(*image, request->id(), *row);
-  const size_t limit = request->max_hosts() == 0
-                           ? kDefaultPage
-                           : std::min<uint32_t>(request->max_hosts(), 100'000);
+  const auto limit =
+      SizeOf("max_hosts", request->max_hosts(), kMaxListedMembers);
+  if (!limit.ok()) return Answer(call, limit.status());
   uint64_t pending = 0;
-  for (std::string& host : federation::VpcHosts(*image, request->id(), limit)) {
+  for (std::string& host :
+       federation::VpcHosts(*image, request->id(), *limit)) {
     if (image->table(Table::kPendingMarkers).Find(KeyOf(request->id(), host))) {
       ++pending;
     }

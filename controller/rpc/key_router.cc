@@ -1,6 +1,7 @@
 #include "controller/rpc/key_router.h"
 
 #include "common/murmur2.h"
+#include "common/status_macros.h"
 
 namespace kafed::controller {
 namespace {
@@ -120,6 +121,7 @@ absl::Status KeyRouter::NotBound(const Asked& asked) const {
   const federation::Topic& topic = *asked.topic->row;
   switch (topic.kind) {
     case v1::TOPIC_KIND_HASHED:
+      RETURN_IF_ERROR(federation::ValidateHashedId("key", asked.id));
       return absl::NotFoundError("key: topic " + topic.name +
                                  " has no partition for " + Quote(asked.id));
     case v1::TOPIC_KIND_UNICAST:
@@ -160,6 +162,7 @@ std::vector<RoutedTopic> KeyRouter::Route(
     if (key.topic == nullptr) continue;
     const auto binding = bound[next++];
     if (key.topic->row->kind == v1::TOPIC_KIND_HASHED) {
+      if (!federation::ValidateHashedId("key", key.id).ok()) continue;
       const auto number =
           image_.FindRange(key.topic->id, *key.topic->row, KeyHash(key.id));
       if (number) wants(&key, *number);

@@ -194,6 +194,10 @@ absl::Status FindSubscriptions(const Image& image,
                                const v1::SubscriptionsRequest& request,
                                v1::SubscriptionsResponse* response) {
   if (!request.resource_topic().empty()) {
+    if (!request.host().empty()) {
+      return absl::InvalidArgumentError(
+          "resource_topic: is given together with host; expected one of them");
+    }
     return ResourceSubscriptions(image, request, response);
   }
   const auto host = image.host(request.host());

@@ -90,6 +90,14 @@ absl::StatusOr<v1::MutationResponse> PlanAddSubCluster(
 absl::StatusOr<v1::MutationResponse> PlanUpdateSubCluster(
     const v1::UpdateSubClusterRequest& request, Draft* draft) {
   ASSIGN_OR_RETURN(const SubClusterId id, Find(*draft, request.name()));
+  if (!request.has_bootstrap_servers() && !request.has_weight() &&
+      !request.has_connection_budget() && !request.has_security_ref() &&
+      request.profile().ByteSizeLong() == 0 && request.zones().empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to change was given; expected one at least of "
+        "bootstrap_servers, weight, connection_budget, security_ref, profile "
+        "and zones");
+  }
   v1::SubClusterSpec spec = SpecOf(*draft->image().sub_cluster(id));
   if (request.has_bootstrap_servers()) {
     spec.set_bootstrap_servers(request.bootstrap_servers());

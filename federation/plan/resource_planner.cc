@@ -36,6 +36,11 @@ absl::StatusOr<v1::MutationResponse> PlanAddResource(
                                         " spans regions; give --region");
     }
     region = topic.regions.front();
+  } else {
+    RETURN_IF_ERROR(ValidateName("region", region));
+  }
+  if (!request.zone().empty()) {
+    RETURN_IF_ERROR(ValidateName("zone", request.zone()));
   }
   ASSIGN_OR_RETURN(
       const PlacementChoice choice,

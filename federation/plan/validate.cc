@@ -112,6 +112,11 @@ absl::Status ValidateId(std::string_view field, std::string_view id) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateHashedId(std::string_view field, std::string_view id) {
+  if (id.empty()) return Bad(field, "has no id; expected TOPIC/ID");
+  return ValidateText(field, id, kMaxIdBytes);
+}
+
 absl::Status ValidateHost(const v1::HostSpec& host) {
   RETURN_IF_ERROR(ValidateId("id", host.id()));
   if (host.region().empty()) {
@@ -186,6 +191,11 @@ absl::Status ValidateSubCluster(const v1::SubClusterSpec& spec) {
   if (spec.zones().empty()) {
     return Bad("zones", "is empty; expected at least one zone");
   }
+  if (spec.zones_size() > kMaxZones) {
+    return Bad("zones", "has " + std::to_string(spec.zones_size()) +
+                            ", at most " + std::to_string(kMaxZones) +
+                            " are allowed");
+  }
   for (int i = 0; i < spec.zones_size(); ++i) {
     RETURN_IF_ERROR(ValidateName("zones", spec.zones(i)));
     for (int j = 0; j < i; ++j) {
@@ -206,6 +216,7 @@ absl::Status ValidateSubCluster(const v1::SubClusterSpec& spec) {
   if (!spec.security_ref().empty()) {
     RETURN_IF_ERROR(ValidateName("security_ref", spec.security_ref()));
   }
+  RETURN_IF_ERROR(ValidateText("admin", spec.admin(), kMaxAdminBytes));
   if (!spec.admin().empty() && spec.admin().rfind("embedded:/", 0) != 0) {
     return Bad("admin", Quote(spec.admin()) +
                             " is not known; expected nothing (Kafka's admin "
@@ -228,6 +239,15 @@ absl::Status ValidateTopic(const v1::TopicSpec& spec) {
                                  : std::to_string(spec.kind()) +
                                        " is not known; expected one of ") +
                    "unicast, multicast, resource or hashed");
+  }
+  if (!v1::RegionPolicy_IsValid(spec.region_policy())) {
+    return Bad("region_policy", std::to_string(spec.region_policy()) +
+                                    " is not known; expected single-region or "
+                                    "multi-region");
+  }
+  if (!v1::OnLeaseEnd_IsValid(spec.on_lease_end())) {
+    return Bad("on_lease_end", std::to_string(spec.on_lease_end()) +
+                                   " is not known; expected stop or continue");
   }
   std::set<std::string_view> regions;
   for (const std::string& region : spec.regions()) {
@@ -270,8 +290,18 @@ absl::Status ValidateInstance(const v1::InstanceSpec& spec) {
   if (spec.quotas().empty()) {
     return Bad("quotas", "is empty; expected at least one SERVICE=QUOTA");
   }
+  if (spec.quotas_size() > kMaxQuotas) {
+    return Bad("quotas", "has " + std::to_string(spec.quotas_size()) +
+                             ", at most " + std::to_string(kMaxQuotas) +
+                             " are allowed");
+  }
+  std::set<std::string_view> services;
   for (const v1::Quota& quota : spec.quotas()) {
     RETURN_IF_ERROR(ValidateName("quotas.service", quota.service()));
+    if (!services.insert(quota.service()).second) {
+      return Bad("quotas",
+                 "service " + Quote(quota.service()) + " is given twice");
+    }
     const bool finite = std::isfinite(quota.quota()) &&
                         std::isfinite(quota.cost()) &&
                         std::isfinite(quota.frequency());

@@ -16,10 +16,15 @@ namespace kafed::federation {
 inline constexpr size_t kMaxNameBytes = 64;
 inline constexpr size_t kMaxIdBytes = 128;
 inline constexpr size_t kMaxLabels = 32;
+inline constexpr int kMaxZones = 64;
+inline constexpr int kMaxQuotas = 64;
+inline constexpr size_t kMaxAdminBytes = 256;
 inline constexpr size_t kMaxLabelBytes = 256;
 // What joins a VPC in one call (proto HostVms): one entry must hold it.
 inline constexpr int kMaxVmsOfHost = 1'000;
 inline constexpr size_t kMaxJoinBytes = 256 * 1024;
+// The counts of a session that ends, as the log stores them: likewise.
+inline constexpr size_t kMaxCountBytes = 256 * 1024;
 
 // 'text' as refusals show it: at most 40 bytes, nothing that upsets a terminal.
 std::string Quote(std::string_view text);
@@ -34,6 +39,10 @@ absl::Status ValidateName(std::string_view field, std::string_view name);
 // Ids of hosts, VPCs, resources and instances: printable UTF-8, no blanks and
 // no '/' (it separates topic and id).
 absl::Status ValidateId(std::string_view field, std::string_view id);
+
+// Ids of hashed keys, which are any text: 1 to kMaxIdBytes bytes of UTF-8
+// without control characters.
+absl::Status ValidateHashedId(std::string_view field, std::string_view id);
 
 // The caller says which host it is about.
 absl::Status ValidateHost(const v1::HostSpec& host);

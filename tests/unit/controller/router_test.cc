@@ -138,6 +138,32 @@ TEST_F(RouterTest, ManyKeysAreAnsweredAsEachAlone) {
   EXPECT_THAT(results[8].error(), HasSubstr("no members yet"));
 }
 
+TEST_F(RouterTest, HashedKeysHaveAnIdThatMayBeAKey) {
+  ASSERT_TRUE(lab_.CreateTopic("orders", v1::TOPIC_KIND_HASHED).ok());
+  EXPECT_EQ(Route("orders/a b/c").targets_size(), 1);
+  for (const auto& [key, said] : std::map<std::string, std::string>{
+           {"orders/", "key: has no id; expected TOPIC/ID"},
+           {"orders/" + std::string(129, 'x'), "at most 128 are allowed"},
+           {"orders/a\x01", "key: 'a?' holds a control character"}}) {
+    const v1::RouteResult result = Route(key);
+    EXPECT_EQ(result.error_code(), 3u) << key;
+    EXPECT_THAT(result.error(), HasSubstr(said));
+    EXPECT_EQ(result.targets_size(), 0);
+  }
+}
+
+TEST_F(RouterTest, AnAgentIsOfAHostOrOfAResourceTopic) {
+  ASSERT_TRUE(lab_.CreateTopic("elb", v1::TOPIC_KIND_RESOURCE).ok());
+  v1::SubscriptionsRequest request;
+  request.set_host("NCA0");
+  request.set_resource_topic("elb");
+  v1::SubscriptionsResponse response;
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      FindSubscriptions(lab_.image(), request, &response)));
+  request.clear_host();
+  EXPECT_TRUE(FindSubscriptions(lab_.image(), request, &response).ok());
+}
+
 TEST_F(RouterTest, ErrorsNameTheKey) {
   EXPECT_THAT(Route("nca/ghost").error(), HasSubstr("no host"));
   EXPECT_THAT(Route("ghost/x").error(), HasSubstr("no topic"));

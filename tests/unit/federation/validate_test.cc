@@ -60,6 +60,40 @@ TEST(ValidateTest, TopicsOfKafkaAndUnknownKinds) {
               HasSubstr("regions: 'eu' is named twice"));
 }
 
+TEST(ValidateTest, PoliciesThatAreNotKnown) {
+  v1::TopicSpec topic;
+  topic.set_name("orders");
+  topic.set_kind(v1::TOPIC_KIND_HASHED);
+  topic.set_region_policy(static_cast<v1::RegionPolicy>(77));
+  EXPECT_THAT(Text(ValidateTopic(topic)),
+              HasSubstr("region_policy: 77 is not known; expected"));
+  topic.set_region_policy(v1::REGION_POLICY_MULTI_REGION);
+  topic.set_on_lease_end(static_cast<v1::OnLeaseEnd>(-1));
+  EXPECT_THAT(Text(ValidateTopic(topic)),
+              HasSubstr("on_lease_end: -1 is not known; expected"));
+  topic.set_on_lease_end(v1::ON_LEASE_END_CONTINUE);
+  EXPECT_TRUE(ValidateTopic(topic).ok());
+}
+
+TEST(ValidateTest, SubClustersOfManyZonesAndStrangeAdmins) {
+  v1::SubClusterSpec spec;
+  spec.set_name("a");
+  spec.set_region("eu");
+  spec.set_bootstrap_servers("h:1");
+  for (int i = 0; i < kMaxZones; ++i) spec.add_zones("z" + std::to_string(i));
+  spec.set_admin("embedded:/run/kafka.sock");
+  EXPECT_TRUE(ValidateSubCluster(spec).ok());
+  spec.set_admin("embedded:/\x1b");
+  EXPECT_THAT(Text(ValidateSubCluster(spec)),
+              HasSubstr("admin: 'embedded:/?' holds a control character"));
+  spec.set_admin("embedded:/" + std::string(kMaxAdminBytes, 'x'));
+  EXPECT_THAT(Text(ValidateSubCluster(spec)), HasSubstr("at most 256"));
+  spec.clear_admin();
+  spec.add_zones("z");
+  EXPECT_THAT(Text(ValidateSubCluster(spec)),
+              HasSubstr("zones: has 65, at most 64"));
+}
+
 TEST(ValidateTest, BootstrapServers) {
   const auto check = [](std::string_view text) {
     return ValidateBootstrapServers("bootstrap_servers", text);
@@ -80,6 +114,15 @@ TEST(ValidateTest, Keys) {
   EXPECT_EQ(ParseKey("orders/")->id, "");
   EXPECT_THAT(Text(ParseKey("host").status()), HasSubstr("TOPIC/ID"));
   EXPECT_FALSE(ParseKey("/x").ok());
+}
+
+TEST(ValidateTest, IdsOfHashedKeysAreAnyText) {
+  EXPECT_TRUE(ValidateHashedId("key", "a b/c h\xc3\xb6").ok());
+  EXPECT_TRUE(ValidateHashedId("key", std::string(kMaxIdBytes, 'x')).ok());
+  EXPECT_THAT(Text(ValidateHashedId("key", "")), HasSubstr("key: has no id"));
+  EXPECT_THAT(Text(ValidateHashedId("key", std::string(129, 'x'))),
+              HasSubstr("at most 128"));
+  EXPECT_THAT(Text(ValidateHashedId("key", "a\n")), HasSubstr("'a?' holds"));
 }
 
 TEST(ValidateTest, TopicsAndHostsAndInstances) {
@@ -106,6 +149,16 @@ TEST(ValidateTest, TopicsAndHostsAndInstances) {
   EXPECT_THAT(Text(ValidateInstance(instance)), HasSubstr("quotas"));
   instance.add_quotas()->set_service("port");
   EXPECT_THAT(Text(ValidateInstance(instance)), HasSubstr("above 0"));
+  instance.mutable_quotas(0)->set_quota(1);
+  EXPECT_TRUE(ValidateInstance(instance).ok());
+  *instance.add_quotas() = instance.quotas(0);
+  EXPECT_THAT(Text(ValidateInstance(instance)),
+              HasSubstr("quotas: service 'port' is given twice"));
+  for (int i = 0; i < kMaxQuotas; ++i) {
+    *instance.add_quotas() = instance.quotas(0);
+  }
+  EXPECT_THAT(Text(ValidateInstance(instance)),
+              HasSubstr("quotas: has 66, at most 64"));
 }
 
 }  // namespace
