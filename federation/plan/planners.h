@@ -122,6 +122,10 @@ std::vector<ServiceLoad> LoadOf(const std::string& id, const Instance& row,
 absl::StatusOr<v1::OpenSessionResponse> PlanOpenSession(
     const v1::OpenSessionRequest& request, uint32_t ttl_ms,
     uint32_t message_timeout_ms, Draft* draft);
+// `unproven`: by another than its producer, with the counts last heard, of
+// which those that can't be recorded are left out. Else a count of a segment
+// that there never was, and more counts than an entry holds, are refused; those
+// of segments that are gone are left out.
 absl::StatusOr<Position> PlanCloseSession(
     uint64_t session_id, std::string_view source,
     std::span<const v1::SegmentCount> counts, std::string_view reason,

@@ -1,11 +1,12 @@
 """What bad_input_test.py asks: two tables, of the API's calls and of kafedctl.
 
 A row says how the refusal reads. Its request is a message, a list of those
-of a stream, or bytes that are no message, for calls that have no field. The
-test adds what each request must have: a request id, the time.
+of a stream, or bytes that are no message, also in a list. The test adds what
+each request, the first of a stream, must have: a request id, the time.
 """
 
-from kafed_node import admin_pb2, events_pb2, grpc, routing_pb2, types_pb2
+from kafed_node import (admin_pb2, events_pb2, grpc, options, routing_pb2,
+                        types_pb2)
 
 LONG = "x" * 300
 CONTROL = "a\x01b"
@@ -82,6 +83,18 @@ def events(**more):
     return events_pb2.ReadEventsRequest(**more)
 
 
+def close(*counts):
+    return routing_pb2.CloseSessionRequest(
+        session_id=SESSION, source=SOURCE,
+        counts=[types_pb2.SegmentCount(topic_id=of, partition=number,
+                                       epoch=epoch, acknowledged=1)
+                for of, number, epoch in counts])
+
+
+# The first epoch of a partition, the 12 partitions of topic 3 (orders), and a
+# position of an incarnation with the node's counter that is not the node's.
+EPOCH = (1 << 32) + 1
+OTHER = types_pb2.Position(incarnation=1, nonce=7, index=1)
 # Further than any log of a test; min_position has a test of its own.
 FUTURE = position(1 << 40)
 A, R = admin_pb2, routing_pb2
@@ -101,8 +114,17 @@ CALLS = [
     ("AddSubCluster", cluster(security_ref="../x"), INVALID, "security_ref"),
     ("UpdateSubCluster", A.UpdateSubClusterRequest(name="none", weight=1),
      NOT_FOUND, "name: no sub-cluster is called 'none'"),
+    ("AddSubCluster", cluster(zones=[f"z{i}" for i in range(10_000)]), INVALID,
+     "zones: has 10000, at most 64 are allowed"),
+    ("AddSubCluster", cluster(admin="embedded:/a\x1b"), INVALID,
+     "admin: 'embedded:/a?' holds a control character"),
+    ("AddSubCluster", cluster(admin="embedded:/" + LONG), INVALID,
+     "admin: has 310 bytes, at most 256 are allowed"),
     ("UpdateSubCluster", A.UpdateSubClusterRequest(
         name="a", bootstrap_servers="x"), INVALID, "bootstrap_servers"),
+    *(("UpdateSubCluster", A.UpdateSubClusterRequest(name="a", **none),
+       INVALID, "nothing to change was given; expected one at least of")
+      for none in ({}, {"profile": types_pb2.Limits()}, {"zones": []})),
     ("RemoveSubCluster", A.RemoveSubClusterRequest(name="none"), NOT_FOUND,
      "name: no sub-cluster is called 'none'"),
     ("RemoveSubCluster", A.RemoveSubClusterRequest(name="a"), PRECONDITION,
@@ -114,6 +136,10 @@ CALLS = [
     ("CreateTopic", topic(name="nca"), EXISTS, "name: topic nca exists"),
     ("CreateTopic", topic(kind=0), INVALID, "kind"),
     ("CreateTopic", topic(kind=77), INVALID, "kind"),
+    ("CreateTopic", topic(region_policy=77), INVALID,
+     "region_policy: 77 is not known; expected single-region or multi-region"),
+    ("CreateTopic", topic(on_lease_end=77), INVALID,
+     "on_lease_end: 77 is not known; expected stop or continue"),
     ("CreateTopic", topic(partitions=10_000_000), INVALID, "partitions"),
     ("CreateTopic", topic(kind=UNICAST, partitions=3), INVALID, "partitions"),
     ("CreateTopic", topic(limits=types_pb2.Limits(
@@ -124,6 +150,9 @@ CALLS = [
      "name: no topic is called 'none'"),
     ("DescribeTopic", A.DescribeTopicRequest(name="none"), NOT_FOUND,
      "name: no topic is called 'none'"),
+    ("DescribeTopic", A.DescribeTopicRequest(
+        name="nca", max_partitions=4_000_000_000), INVALID,
+     "max_partitions: 4000000000 is over the maximum 10000"),
     # hosts
     ("ImportHosts", hosts(), INVALID, "hosts: is empty; expected hosts"),
     ("ImportHosts", hosts({"id": ""}), INVALID, "id: is empty; expected"),
@@ -143,6 +172,20 @@ CALLS = [
      "label 'l'"),
     ("ImportHosts", hosts({"id": "n"}, total=7), INVALID,
      "total: 7 hosts were announced, 1 came"),
+    # A second message makes no import of a dry run, nor changes its total.
+    ("ImportHosts", [
+        A.ImportHostsRequest(options=options(dry_run=True), total=2,
+                             hosts=hosts({"id": "n"}).hosts),
+        A.ImportHostsRequest(options=options(),
+                             hosts=hosts({"id": "m"}).hosts)],
+     INVALID, "options: is given again; expected on the first message only"),
+    ("ImportHosts", [hosts({"id": "n"}), hosts({"id": "m"}, total=2)],
+     INVALID, "total: is given again; expected on the first message only"),
+    # For gRPC, what can't be decoded is the end of the stream.
+    ("ImportHosts", [NO_MESSAGE], INVALID, "options.request_id: is missing"),
+    ("ImportHosts", [hosts({"id": "n"}, total=2), NO_MESSAGE], INVALID,
+     "total: 2 hosts were announced, 1 came before the stream ended, or a "
+     "message that can't be decoded; nothing was added"),
     ("ImportHosts", hosts(*({"id": f"n{i}"} for i in range(300))), EXHAUSTED,
      "topic nca: region eu has room for"),
     ("RemoveHosts", A.RemoveHostsRequest(), INVALID, "ids"),
@@ -179,6 +222,8 @@ CALLS = [
      "id: no VPC is called 'none'; see `kafedctl vpc list`"),
     ("DeleteVpc", A.DeleteVpcRequest(id="v"), PRECONDITION, "v"),
     ("DescribeVpc", A.DescribeVpcRequest(id="none"), NOT_FOUND, "none"),
+    ("DescribeVpc", A.DescribeVpcRequest(id="v", max_hosts=4_000_000_000),
+     INVALID, "max_hosts: 4000000000 is over the maximum 100000"),
     # resources, instances, sessions
     ("AddResource", A.AddResourceRequest(topic="none", id="r"), NOT_FOUND,
      "topic: no topic is called 'none'"),
@@ -187,6 +232,13 @@ CALLS = [
     ("AddResource", A.AddResourceRequest(topic="elb", id=""), INVALID,
      "id: is empty"),
     ("AddResource", A.AddResourceRequest(topic="elb", id="lb"), EXISTS, "lb"),
+    *(("AddResource", A.AddResourceRequest(topic="elb", id="r",
+                                           **{field: name}),
+       INVALID, f"{field}: {said}") for field in ("region", "zone")
+      for name, said in ((CONTROL, "'a?b' holds a character other than"),
+                         (HUGE, "has 100000 characters, at most 64"))),
+    ("AddResource", A.AddResourceRequest(topic="elb", id="r", region="us"),
+     PRECONDITION, "region: topic elb is not in region us"),
     ("RemoveResource", A.RemoveResourceRequest(topic="elb", id="none"),
      NOT_FOUND, "none"),
     ("AddInstance", instance(id=""), INVALID, "id: is empty"),
@@ -196,6 +248,12 @@ CALLS = [
         service="port", quota=-1)]), INVALID, "quota"),
     ("AddInstance", instance(quotas=[types_pb2.Quota(
         service="port", quota=float("nan"))]), INVALID, "quota"),
+    ("AddInstance", instance(quotas=[types_pb2.Quota(
+        service="port", quota=1)] * 2), INVALID,
+     "quotas: service 'port' is given twice"),
+    ("AddInstance", instance(quotas=[types_pb2.Quota(
+        service=f"s{i}", quota=1) for i in range(10_000)]), INVALID,
+     "quotas: has 10000, at most 64 are allowed"),
     ("RemoveInstance", A.RemoveInstanceRequest(id="none"), NOT_FOUND, "none"),
     ("EndSession", A.EndSessionRequest(session_id=77), NOT_FOUND, "77"),
     # what is read
@@ -204,6 +262,12 @@ CALLS = [
      "key: no topic is called 'none'"),
     ("Explain", A.ExplainRequest(key="nca/none"), NOT_FOUND,
      "key: no host is called 'none'"),
+    ("Explain", A.ExplainRequest(key="orders/"), INVALID,
+     "key: has no id; expected TOPIC/ID"),
+    ("Explain", A.ExplainRequest(key="orders/" + LONG), INVALID,
+     "key: has 300 bytes, at most 128 are allowed"),
+    ("Explain", A.ExplainRequest(key="orders/" + CONTROL), INVALID,
+     "key: 'a?b' holds a control character"),
     ("ListSubClusters", A.ListSubClustersRequest(name="none"), NOT_FOUND,
      "name: no sub-cluster is called 'none'"),
     ("ListSubClusters", A.ListSubClustersRequest(name=LONG), NOT_FOUND,
@@ -233,6 +297,10 @@ CALLS = [
      "load: service 'port': used is inf; expected a number"),
     ("ReportInstance", report(load=[used("port", 1), used("port", 1)]),
      INVALID, "load: service 'port' is given twice"),
+    ("ReportInstance", report(vpcs=["v", "none"]), NOT_FOUND,
+     "vpcs: no VPC is called 'none'"),
+    ("ReportInstance", report(vpcs=["v", "v"]), INVALID,
+     "vpcs: 'v' is given twice"),
     # requests without a field, or with one that cannot be wrong
     *((call, NO_MESSAGE, UNDECODABLE, "") for call in (
         "ListTopics", "ListInstances", "ListSessions", "Status",
@@ -254,6 +322,17 @@ CALLS = [
      "host: no host is called 'none'"),
     ("Subscriptions", R.SubscriptionsRequest(resource_topic="nca"), NOT_FOUND,
      "resource_topic: no resource topic is called 'nca'"),
+    ("Subscriptions", R.SubscriptionsRequest(host="h0", resource_topic="elb"),
+     INVALID, "resource_topic: is given together with host; expected one"),
+    *((call, request(min_position=OTHER), NOT_FOUND,
+       "min_position: there is no incarnation 1 with nonce 7; this one has ")
+      for call, request in (
+          ("Route", lambda **more: R.RouteRequest(keys=["nca/h0"], **more)),
+          ("RouteMembers", lambda **more: R.RouteMembersRequest(
+              vpc="v", **more)),
+          ("Owner", lambda **more: R.OwnerRequest(vpc="v", **more)),
+          ("Subscriptions", lambda **more: R.SubscriptionsRequest(
+              host="h0", **more)))),
     # what producers and mirrors say
     ("OpenSession", session(source=b""), INVALID,
      "source: has 0 bytes, expected 16"),
@@ -262,6 +341,9 @@ CALLS = [
     ("OpenSession", session(name=LONG), INVALID, "name: has 300 bytes"),
     ("OpenSession", session(name=CONTROL), INVALID, "name: 'a?b'"),
     ("OpenSession", session(region="a b"), INVALID, "region: 'a b'"),
+    ("OpenSession", session(region=CONTROL), INVALID, "region: 'a?b'"),
+    ("OpenSession", session(region=HUGE), INVALID,
+     "region: has 100000 characters, at most 64"),
     ("OpenSession", session(client_time_ms=1), PRECONDITION,
      "client_time_ms: the client's clock is off by -"),
     ("OpenSession", session(client_time_ms=2**64 - 1), PRECONDITION,
@@ -273,6 +355,17 @@ CALLS = [
     ("CloseSession", R.CloseSessionRequest(
         session_id=SESSION, source=b"o" * 16), DENIED,
      "source: session 1 belongs to another producer"),
+    ("CloseSession", close((99, 0, EPOCH)), INVALID, "counts: there is no "
+     "segment of topic 99, partition 0, epoch 4294967297"),
+    *(("CloseSession", close((3, 0, EPOCH), wrong), INVALID,
+       "counts: there is no segment of topic ")
+      for wrong in ((0, 0, EPOCH), (3, 12, EPOCH), (3, 0, EPOCH + 1),
+                    (3, 0, 0), (3, 0, 2 << 32))),
+    ("CloseSession", close((3, 0, EPOCH), (3, 0, EPOCH)), INVALID,
+     "counts: the segment of topic 3, partition 0, epoch 4294967297 is given "
+     "twice"),
+    ("CloseSession", close(*((3, i, EPOCH) for i in range(20_000))), INVALID,
+     "counts: there is no segment of topic 3, partition 12, epoch 4294967297"),
     ("ReportReady", R.ReportReadyRequest(session_id=SESSION,
                                          sub_cluster_id=9),
      PRECONDITION, "sub_cluster_id: no move to it is prepared"),
@@ -304,6 +397,9 @@ CALLS = [
      "from: there is no incarnation 9; the newest is 1"),
     ("Read", events(to=position(1, incarnation=9)), NOT_FOUND,
      "to: there is no incarnation 9; the newest is 1"),
+    *(("Read", events(**{field: OTHER}), NOT_FOUND,
+       f"{field}: there is no incarnation 1 with nonce 7; this one has ")
+      for field in ("from", "to")),
     ("Read", events(**{"from": position(3), "to": position(2)}), INVALID,
      "to: 1:2 is before from, 1:3"),
 ]

@@ -69,12 +69,15 @@ class BadInputTest(unittest.TestCase):
     @classmethod
     def call(cls, name, request, timeout=60):
         """The answer, of a stream all answers; `request` as in CALLS."""
-        if isinstance(request, bytes):
-            path = f"/{METHODS[name].full_name}/{name}"
-            return list(cls.node.channel.unary_stream(path)(
-                request, timeout=timeout))
         requests = request if isinstance(request, list) else [request]
-        requests = [cls.completed(each) for each in requests]
+        if not isinstance(requests[0], bytes):
+            requests = [cls.completed(requests[0]), *requests[1:]]
+        if isinstance(requests[-1], bytes):
+            path = f"/{METHODS[name].full_name}/{name}"
+            stub = cls.node.channel.stream_stream(
+                path, lambda message: message if isinstance(message, bytes)
+                else message.SerializeToString())
+            return list(stub(iter(requests), timeout=timeout))
         stub = getattr(getattr(cls.node, METHODS[name].name.lower()), name)
         if isinstance(stub, grpc.StreamStreamMultiCallable):
             return list(stub(iter(requests), timeout=timeout))
@@ -226,7 +229,8 @@ class BadInputTest(unittest.TestCase):
 
     def test_routes_of_what_there_is_not(self):
         for key in ("", "nca", "/", "nca/", "none/x", "nca/none",
-                    "nca/" + LONG, "nca/a\x01", HUGE, HUGE + "/x",
+                    "nca/" + LONG, "nca/a\x01", "orders/", "orders/" + LONG,
+                    "orders/a\x01", "orders/" + HUGE, HUGE, HUGE + "/x",
                     *(topic + name for name in (HUGE, ESCAPE)
                       for topic in ("nca/", "vpc/", "elb/"))):
             result = self.node.route(key)[0]
@@ -234,6 +238,21 @@ class BadInputTest(unittest.TestCase):
             self.assertRegex(result.error, "^key: ")
             self.assertLess(len(result.error), 200)
             self.assertTrue(result.error.isprintable(), result.error)
+
+    def test_one_bad_key_spares_the_others(self):
+        good, bad, last = self.node.route("orders/1", "orders/", "orders/a b/c")
+        self.assertEqual(bad.error, "key: has no id; expected TOPIC/ID")
+        self.assertEqual(bad.targets, [])
+        for each in (good, last):
+            self.assertEqual(len(each.targets), 1, each)
+
+    def test_positions_with_the_node_s_own_nonce_are_taken(self):
+        at = self.node.admin.Status(A.StatusRequest()).position
+        self.assertNotEqual(at.nonce, 0)
+        self.call("Route", R.RouteRequest(keys=["nca/h0"], min_position=at))
+        entries = self.call("Read", events_pb2.ReadEventsRequest(
+            **{"from": at, "to": at}))
+        self.assertEqual([entry.header.position for entry in entries], [at])
 
     def kafedctl(self, words, stdin=""):
         return subprocess.run(

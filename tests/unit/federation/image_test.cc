@@ -4,10 +4,13 @@
 #include "common/snapshot_container.h"
 #include "common/uuid.h"
 #include "federation/image/image_io.h"
+#include "federation/plan/validate.h"
 #include "tests/unit/federation/lab.h"
 
 namespace kafed::federation {
 namespace {
+
+using testing::HasSubstr;
 
 std::string Save(const Image& image) {
   std::string bytes;
@@ -95,6 +98,116 @@ TEST(ImageTest, RequestsAreForgottenAfterTheirWindow) {
   ASSERT_TRUE(complete("four").ok());
   EXPECT_FALSE(lab.image().table(Table::kRequests).Find("one"));
   EXPECT_TRUE(lab.image().table(Table::kRequests).Find("three"));
+}
+
+// A session, and topic 1 of many partitions.
+class CountsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    v1::Limits limits;
+    limits.set_topics(1'000);
+    ASSERT_TRUE(lab_.AddCluster("a", "eu", {"z1"}, limits).ok());
+    v1::TopicSpec orders;
+    orders.set_name("orders");
+    orders.set_kind(v1::TOPIC_KIND_HASHED);
+    orders.set_partitions(kPartitions);
+    ASSERT_TRUE(lab_.CreateTopic(orders).ok());
+    Open();
+  }
+  void Open() {
+    const auto opened = lab_.Commit([&](Draft* draft) {
+      v1::OpenSessionRequest open;
+      open.set_source(std::string(16, 's'));
+      const auto answer = PlanOpenSession(open, 1000, 500, draft);
+      if (answer.ok()) session_ = answer->session_id();
+      return answer.status();
+    });
+    ASSERT_TRUE(opened.ok()) << opened;
+  }
+  absl::Status Close(const std::vector<v1::SegmentCount>& counts,
+                     bool unproven = false) {
+    return lab_.Commit([&](Draft* draft) {
+      return PlanCloseSession(session_, "", counts, "closed", unproven, draft)
+          .status();
+    });
+  }
+  static v1::SegmentCount CountOf(uint32_t topic, uint32_t partition,
+                                  uint64_t epoch = FirstEpoch(1).value()) {
+    v1::SegmentCount count;
+    count.set_topic_id(topic);
+    count.set_partition(partition);
+    count.set_epoch(epoch);
+    count.set_acknowledged(partition % 7);
+    return count;
+  }
+  size_t Tallies() const {
+    return lab_.image().table(Table::kSegmentTallies).size();
+  }
+
+  static constexpr uint32_t kPartitions = 30'000;
+  Lab lab_{/*check=*/false};
+  uint64_t session_ = 0;
+};
+
+TEST_F(CountsTest, AreOfSegmentsThatThereAre) {
+  for (const v1::SegmentCount& wrong :
+       {CountOf(0, 0), CountOf(2, 0), CountOf(1, kPartitions),
+        CountOf(1, 0, FirstEpoch(1).value() + 1), CountOf(1, 0, 1),
+        CountOf(1, 0, FirstEpoch(2).value())}) {
+    const absl::Status refused = Close({CountOf(1, 0), wrong});
+    EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()),
+                HasSubstr("counts: there is no segment of topic "));
+  }
+  EXPECT_THAT(std::string(Close({CountOf(1, 0), CountOf(1, 0)}).message()),
+              HasSubstr("is given twice"));
+  EXPECT_TRUE(Close({CountOf(1, 0), CountOf(1, 1)}).ok());
+  EXPECT_EQ(Tallies(), 2u);
+}
+
+TEST_F(CountsTest, OfATopicThatIsGoneAreNotKept) {
+  v1::DeleteTopicRequest remove;
+  remove.set_name("orders");
+  ASSERT_TRUE(lab_.Run(PlanDeleteTopic, remove).ok());
+  EXPECT_TRUE(Close({CountOf(1, 0)}).ok());
+  EXPECT_EQ(Tallies(), 0u);
+}
+
+TEST_F(CountsTest, OfAFormerIncarnationAreNoMistake) {
+  ASSERT_TRUE(lab_.Restore(2).ok());
+  Open();
+  const absl::Status closed = Close({CountOf(7, 0), CountOf(1, 0)});
+  EXPECT_TRUE(closed.ok()) << closed;
+}
+
+TEST_F(CountsTest, FitIntoOneEntry) {
+  std::vector<v1::SegmentCount> counts;
+  for (uint32_t i = 0; i < kPartitions; ++i) counts.push_back(CountOf(1, i));
+  std::vector<v1::SegmentCount> mixed = counts;
+  uint64_t number = 1;
+  for (v1::SegmentCount& count : mixed) {
+    number = number * 6364136223846793005 + 1442695040888963407;
+    count.set_acknowledged(number);
+  }
+  const absl::Status refused = Close(mixed);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("counts: the 30000 given take "));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("at most 262144"));
+  // Who expires with too many ends all the same, and what is missing is said.
+  ASSERT_TRUE(Close(mixed, /*unproven=*/true).ok());
+  EXPECT_LE(EncodeEntry(lab_.last_entry()).size(), kMaxCountBytes + 1'000);
+  EXPECT_EQ(lab_.last_entry().records(0).session_closed().reason(),
+            "closed, without the counts of 15000 segments");
+  EXPECT_EQ(Tallies(), 15'000u);
+}
+
+TEST_F(CountsTest, OfManySegmentsArePacked) {
+  std::vector<v1::SegmentCount> counts;
+  for (uint32_t i = 0; i < kPartitions; ++i) counts.push_back(CountOf(1, i));
+  ASSERT_TRUE(Close(counts).ok());
+  EXPECT_EQ(Tallies(), kPartitions);
+  EXPECT_EQ(lab_.last_entry().records(0).session_closed().reason(), "closed");
 }
 
 TEST(ImageTest, CountsOutliveTheirSession) {
