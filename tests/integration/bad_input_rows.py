@@ -512,6 +512,9 @@ COMMANDS = [
      "quotas.port: quota must be above 0"),
     ("session end 77 --yes", "", 1, "77"),
     ("explain nokey", "", 1, "TOPIC/ID"),
+    # What a terminal acts on is not said back by kafedctl itself either.
+    ("host describe " + ESCAPE, "", 1, "no host is called 'no?[31m'"),
+    ("host " + ESCAPE, "", 2, "'no?[31m' is no command of kafedctl host"),
     ("produce nca/none", "x\n", 1, "key: 'nca/none' is not bound"),
     ("vpc create new --request-id 12", "", 2, "--request-id"),
 ]

@@ -12,8 +12,8 @@ import time
 import unittest
 
 from bad_input_rows import (CALLS, COMMANDS, CONTROL, ESCAPE, FUTURE, HUGE,
-                            INVALID, LONG, PRECONDITION, SESSION, SOURCE,
-                            UNICAST, cluster, hosts, instance, topic)
+                            INVALID, LONG, NO_MESSAGE, PRECONDITION, SESSION,
+                            SOURCE, UNICAST, cluster, hosts, instance, topic)
 from kafed_node import (BIN, Node, admin_pb2, events_pb2, grpc, options,
                         request_id, routing_pb2, types_pb2)
 
@@ -239,6 +239,15 @@ class BadInputTest(unittest.TestCase):
             self.assertLess(len(result.error), 200)
             self.assertTrue(result.error.isprintable(), result.error)
 
+    def test_what_gRPC_does_not_tell_from_the_end_of_a_stream(self):
+        # Of an import the total tells, but for what follows a whole one.
+        self.call("ImportHosts", [self.completed(hosts({"id": "whole"})),
+                                  NO_MESSAGE])
+        self.call("RemoveHosts", A.RemoveHostsRequest(ids=["whole"]))
+        before = self.state()
+        self.call("Follow", [R.FollowRequest(), NO_MESSAGE])
+        self.assertEqual(self.state(), before)
+
     def test_one_bad_key_spares_the_others(self):
         good, bad, last = self.node.route("orders/1", "orders/", "orders/a b/c")
         self.assertEqual(bad.error, "key: has no id; expected TOPIC/ID")
@@ -267,6 +276,8 @@ class BadInputTest(unittest.TestCase):
             done = self.kafedctl(words, stdin)
             if done.returncode != code or said not in done.stderr:
                 wrong.append(f"{words}: {done.returncode} {done.stderr}")
+            if not done.stderr.replace("\n", "").isprintable():
+                wrong.append(f"{words}: says back {done.stderr!r}")
             after = self.state()
             # `produce` opens and closes a session.
             entries = 2 if words.startswith("produce ") else 0
