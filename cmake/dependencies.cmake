@@ -8,6 +8,14 @@ find_package(spdlog CONFIG REQUIRED)
 find_package(yaml-cpp CONFIG REQUIRED)
 find_package(zstd CONFIG REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_path(ZOOKEEPER_INCLUDE zookeeper/zookeeper.h REQUIRED)
+find_library(ZOOKEEPER_LIB zookeeper_mt REQUIRED)
+add_library(ZooKeeper::mt UNKNOWN IMPORTED)
+set_target_properties(ZooKeeper::mt PROPERTIES
+  IMPORTED_LOCATION ${ZOOKEEPER_LIB}
+  INTERFACE_INCLUDE_DIRECTORIES ${ZOOKEEPER_INCLUDE}
+  INTERFACE_COMPILE_DEFINITIONS THREADED
+  INTERFACE_LINK_LIBRARIES Threads::Threads)
 if(NOT KAFED_SANITIZE)
   pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 endif()

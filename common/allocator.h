@@ -1,7 +1,7 @@
 // What the program asks of its memory allocator.
 //
-// The node runs on jemalloc (docs/decisions/0012-what-an-edit-touches.md), builds with
-// sanitizers on theirs, tests and clients on the C library's.
+// The node runs on jemalloc (docs/decisions/0012-what-an-edit-touches.md),
+// builds with sanitizers on theirs, tests and clients on the C library's.
 #pragma once
 
 namespace kafed {

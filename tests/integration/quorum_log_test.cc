@@ -1,0 +1,228 @@
+// The contract of the log on a quorum's servers, and what only several clients
+// of it show. Run by quorum_log_test.py, which starts the servers and names
+// them in KAFED_ZOOKEEPER.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "common/log.h"
+#include "metastore/log/zookeeper_loglet.h"
+#include "tests/unit/metastore/loglet_contract.h"
+
+namespace kafed::metastore {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr size_t kEverything = 1 << 30;
+constexpr milliseconds kLong{20'000};
+
+std::string Servers() {
+  const char* servers = std::getenv("KAFED_ZOOKEEPER");
+  if (servers == nullptr) Fault("KAFED_ZOOKEEPER is not set");
+  return servers;
+}
+
+std::unique_ptr<ZooKeeperSession> NewSession() {
+  auto session = ZooKeeperSession::Open({.servers = Servers()});
+  if (!session.ok()) Fault("no session", {{"why", session.status()}});
+  return *std::move(session);
+}
+
+std::string NewPath() {
+  static std::atomic<int> made{0};
+  return "/kafed-test/" + std::to_string(getpid()) + "/log-" +
+         std::to_string(made++);
+}
+
+std::unique_ptr<ZooKeeperLoglet> OpenLoglet(ZooKeeperSession* session,
+                                            ZooKeeperLogletOptions options,
+                                            const Clock& clock = RealClock()) {
+  auto loglet = ZooKeeperLoglet::Open(session, std::move(options), clock);
+  if (!loglet.ok()) Fault("no loglet", {{"why", loglet.status()}});
+  return *std::move(loglet);
+}
+
+class ZooKeeperBed : public Bed {
+ public:
+  std::unique_ptr<SharedLog> Open(uint64_t budget_bytes,
+                                  const Clock& clock) override {
+    return OpenLoglet(session_.get(), {NewPath(), LogIndex(1), budget_bytes},
+                      clock);
+  }
+
+ private:
+  std::unique_ptr<ZooKeeperSession> session_ = NewSession();
+};
+
+INSTANTIATE_TEST_SUITE_P(Quorum, LogletContractTest,
+                         ::testing::Values(BedParam{
+                             "ZooKeeper",
+                             [] { return std::make_unique<ZooKeeperBed>(); }}),
+                         BedName);
+
+// Two nodes with a session each, on one log.
+class TwoNodesTest : public ::testing::Test {
+ protected:
+  const std::string path_ = NewPath();
+  const std::unique_ptr<ZooKeeperSession> session_a_ = NewSession();
+  const std::unique_ptr<ZooKeeperSession> session_b_ = NewSession();
+  std::unique_ptr<ZooKeeperLoglet> a_ = OpenLoglet(session_a_.get(), {path_});
+  std::unique_ptr<ZooKeeperLoglet> b_ = OpenLoglet(session_b_.get(), {path_});
+};
+
+TEST_F(TwoNodesTest, OneSeesWhatTheOtherAppends) {
+  ASSERT_TRUE(a_->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+  ASSERT_TRUE(b_->WaitFor(LogIndex(1), In(kLong)).ok());
+  EXPECT_EQ(b_->Read(LogIndex(1), kEverything).value(),
+            AtIndex(1, MakeEntries(1, 1)));
+  EXPECT_EQ(b_->AppendAt(LogIndex(1), MakeEntry(7)).result,
+            AppendResult::kConflict);
+  ASSERT_TRUE(b_->AppendAt(LogIndex(2), MakeEntry(2)).ok());
+  EXPECT_EQ(a_->Tail().value(), LogIndex(2));
+  // Another node retries what the first had sent.
+  EXPECT_TRUE(b_->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+}
+
+TEST_F(TwoNodesTest, WritersWithOldTailsGetConflictsAndNoGaps) {
+  constexpr uint64_t kEach = 100;
+  const auto write = [&](ZooKeeperLoglet* log, uint64_t base) {
+    LogIndex at(1);
+    for (uint64_t i = 0; i < kEach;) {
+      const AppendOutcome outcome = log->AppendAt(at, MakeEntry(base + i));
+      if (outcome.ok()) ++i;
+      at = Next(outcome.tail);
+    }
+  };
+  std::thread other([&] { write(b_.get(), 1'000); });
+  write(a_.get(), 0);
+  other.join();
+  const auto read = a_->Read(LogIndex(1), kEverything).value();
+  ASSERT_EQ(read.size(), 2 * kEach);
+  EXPECT_EQ(b_->Read(LogIndex(1), kEverything).value(), read);
+  uint64_t next_a = 0;
+  uint64_t next_b = 1'000;
+  for (const LogEntry& entry : read) {
+    uint64_t number = 0;
+    std::memcpy(&number, entry.id.data(), sizeof(number));
+    EXPECT_EQ(number, number < 1'000 ? next_a++ : next_b++);
+  }
+}
+
+TEST_F(TwoNodesTest, ASealOfOneStopsTheOther) {
+  ASSERT_TRUE(a_->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+  ASSERT_TRUE(b_->WaitFor(LogIndex(1), In(kLong)).ok());
+  EXPECT_EQ(b_->Seal().value(), LogIndex(1));
+  const AppendOutcome late = a_->AppendAt(LogIndex(2), MakeEntry(2));
+  EXPECT_EQ(late.result, AppendResult::kSealed);
+  EXPECT_EQ(late.tail, LogIndex(1));
+  EXPECT_TRUE(a_->CheckTail().value().sealed);
+  EXPECT_EQ(a_->WaitFor(LogIndex(2), In(kLong)).code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TwoNodesTest, OneMayTrimWhileTheOtherIsFarBehind) {
+  constexpr uint64_t kCount = 2'500;  // three buckets
+  const auto entries = MakeEntries(1, kCount);
+  for (uint64_t i = 0; i < kCount; i += 250) {
+    ASSERT_TRUE(
+        a_->AppendBatchAt(LogIndex(i + 1), std::span(&entries[i], 250)).ok());
+  }
+  ASSERT_TRUE(a_->Trim(LogIndex(2'200)).ok());
+  EXPECT_EQ(session_a_->Children(path_ + "/e").value(),
+            std::vector<std::string>{"2"});
+  EXPECT_EQ(b_->Tail().value(), LogIndex(kCount));
+  EXPECT_EQ(b_->FirstKept().value(), LogIndex(2'200));
+  EXPECT_EQ(b_->Read(LogIndex(1), kEverything).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(b_->Read(LogIndex(2'200), kEverything).value().size(), 301u);
+  EXPECT_EQ(b_->SizeBytes().value(), 301 * MakeEntry(2'200).payload.size());
+  // Begun again it finds the same, and both may go on.
+  b_.reset();
+  b_ = OpenLoglet(session_b_.get(), {path_});
+  EXPECT_TRUE(b_->AppendAt(LogIndex(kCount + 1), MakeEntry(1)).ok());
+  EXPECT_TRUE(a_->WaitFor(LogIndex(kCount + 1), In(kLong)).ok());
+}
+
+TEST_F(TwoNodesTest, WhatIsDamagedIsNamed) {
+  ASSERT_TRUE(a_->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+  ASSERT_TRUE(a_->AppendAt(LogIndex(2), MakeEntry(2)).ok());
+  ASSERT_TRUE(session_a_->Set(path_ + "/e/0/1", "rubbish").ok());
+  b_.reset();
+  b_ = OpenLoglet(session_b_.get(), {path_});
+  const auto read = b_->Read(LogIndex(1), kEverything);
+  EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(read.status().ToString(), HasSubstr("log entry 1"));
+}
+
+TEST_F(TwoNodesTest, ABatchOfMoreThanAMessageIsRefused) {
+  const std::vector<LogEntry> batch(4, MakeEntry(1, 300'000));
+  const AppendOutcome outcome = a_->AppendBatchAt(LogIndex(1), batch);
+  EXPECT_EQ(outcome.result, AppendResult::kRefused);
+  EXPECT_THAT(outcome.detail.ToString(), HasSubstr("several batches"));
+}
+
+TEST_F(TwoNodesTest, APathOfSomethingElseIsRefused) {
+  EXPECT_THAT(ZooKeeperLoglet::Open(session_a_.get(), {path_, LogIndex(5)})
+                  .status()
+                  .ToString(),
+              HasSubstr("has 'v1 1', expected 'v1 5'"));
+}
+
+TEST(ZooKeeperSessionTest, WrongServersAreNamed) {
+  const auto none = ZooKeeperSession::Open(
+      {.servers = "127.0.0.1:1", .session_timeout = milliseconds(1'000)});
+  EXPECT_EQ(none.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(none.status().ToString(), HasSubstr("127.0.0.1:1"));
+}
+
+TEST(ZooKeeperSessionTest, ADigestKeepsOthersOut) {
+  auto mine =
+      ZooKeeperSession::Open({.servers = Servers(), .digest = "kafed:secret"});
+  ASSERT_TRUE(mine.ok()) << mine.status();
+  const std::string path = NewPath();
+  auto log = OpenLoglet(mine->get(), {path});
+  EXPECT_TRUE(log->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+  const auto other = NewSession();
+  EXPECT_EQ(other->Get(path + "/gate").status().code(),
+            absl::StatusCode::kPermissionDenied);
+}
+
+// Appends while the driver kills servers; its name is in the driver's filter.
+TEST(UnderFaults, EveryEntryStandsOnceAndInOrder) {
+  const char* wanted = std::getenv("KAFED_ENTRIES");
+  const uint64_t count =
+      wanted == nullptr ? 200 : std::strtoull(wanted, nullptr, 10);
+  const auto session = NewSession();
+  const auto follower_session = NewSession();
+  const std::string path = NewPath();
+  const auto log = OpenLoglet(session.get(), {path});
+  const auto follower = OpenLoglet(follower_session.get(), {path});
+  uint64_t unknown = 0;
+  for (uint64_t i = 1; i <= count; ++i) {
+    while (true) {
+      const AppendOutcome outcome = log->AppendAt(LogIndex(i), MakeEntry(i));
+      if (outcome.ok()) break;
+      // Nobody else writes.
+      ASSERT_NE(outcome.result, AppendResult::kConflict) << outcome.detail;
+      ++unknown;
+    }
+  }
+  ASSERT_TRUE(follower->WaitFor(LogIndex(count), In(kLong)).ok());
+  std::vector<LogEntry> read;
+  while (read.size() < count) {
+    auto more = follower->Read(LogIndex(read.size() + 1), kEverything);
+    if (absl::IsUnavailable(more.status())) continue;
+    ASSERT_TRUE(more.ok()) << more.status();
+    read.insert(read.end(), more->begin(), more->end());
+  }
+  EXPECT_EQ(read, AtIndex(1, MakeEntries(1, count)));
+  std::printf("unknown outcomes: %llu\n",
+              static_cast<unsigned long long>(unknown));
+}
+
+}  // namespace
+}  // namespace kafed::metastore

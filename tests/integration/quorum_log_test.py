@@ -1,0 +1,84 @@
+"""Runs the quorum_log_test program on real ZooKeeper servers, one and three,
+at rest and while servers are killed, stopped and started again.
+
+usage: quorum_log_test.py PROGRAM
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
+sys.path.insert(0, str(SUPPORT))
+from zookeeper_ensemble import ZooKeeperEnsemble  # noqa: E402 (needs the path)
+
+PROGRAM = None
+FAULTS = "UnderFaults.*"
+
+
+class QuorumLogTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="kafed-quorum-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def start(self, members):
+        ensemble = ZooKeeperEnsemble(self.folder, members)
+        ensemble.__enter__()
+        self.addCleanup(ensemble.__exit__, None, None, None)
+        return ensemble
+
+    def program(self, ensemble, test_filter, **more):
+        child = subprocess.Popen(
+            [PROGRAM, f"--gtest_filter={test_filter}"],
+            env={**os.environ, **more, "KAFED_ZOOKEEPER": ensemble.servers})
+
+        def end():
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+
+        self.addCleanup(end)
+        return child
+
+    def test_one_server(self):
+        child = self.program(self.start(1), f"-{FAULTS}")
+        self.assertEqual(child.wait(300), 0)
+
+    def test_three_servers(self):
+        child = self.program(self.start(3), f"-{FAULTS}")
+        self.assertEqual(child.wait(300), 0)
+
+    def test_a_server_that_is_killed_and_comes_back(self):
+        ensemble = self.start(1)
+        child = self.program(ensemble, FAULTS, KAFED_ENTRIES="1500")
+        for _ in range(3):
+            with self.assertRaises(subprocess.TimeoutExpired):
+                child.wait(0.5)  # it is at work
+            ensemble.kill9(0)
+            ensemble.restart(0)
+            ensemble.wait_ready()
+        self.assertEqual(child.wait(120), 0)
+
+    def test_three_servers_lose_their_leaders(self):
+        ensemble = self.start(3)
+        child = self.program(ensemble, FAULTS, KAFED_ENTRIES="2500")
+        for _ in range(2):
+            with self.assertRaises(subprocess.TimeoutExpired):
+                child.wait(0.5)
+            leader = ensemble.leader()
+            ensemble.kill9(leader)
+            ensemble.restart(leader)
+            ensemble.wait_ready()
+        self.assertEqual(child.wait(120), 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    PROGRAM = sys.argv.pop(1)
+    unittest.main(verbosity=2)
