@@ -249,6 +249,28 @@ absl::Status ZooKeeperSession::Create(const std::string& path,
       path);
 }
 
+absl::Status ZooKeeperSession::CreateFolders(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const absl::Status made = Create(path.substr(0, slash), "");
+    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ZooKeeperSession::Sync(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto handle, Connected());
+  std::promise<int> done;
+  const int code = zoo_async(
+      handle->zk, path.c_str(),
+      [](int result, const char* /*path*/, const void* data) {
+        static_cast<std::promise<int>*>(const_cast<void*>(data))
+            ->set_value(result);
+      },
+      &done);
+  return StatusOf(code == ZOK ? done.get_future().get() : code, path);
+}
+
 absl::StatusOr<int32_t> ZooKeeperSession::Set(const std::string& path,
                                               std::string_view data,
                                               int32_t version) {

@@ -77,7 +77,14 @@ class ZooKeeperSession {
       std::span<const std::string> paths);
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path);
 
+  // The server that this session is on has all that was acknowledged anywhere
+  // before, unless it has just lost its quorum: a write proves that, this does
+  // not.
+  absl::Status Sync(const std::string& path);
+
   absl::Status Create(const std::string& path, std::string_view data);
+  // Makes the nodes above `path` that are missing.
+  absl::Status CreateFolders(const std::string& path);
   // Returns the new version.
   absl::StatusOr<int32_t> Set(const std::string& path, std::string_view data,
                               int32_t version = kAnyVersion);

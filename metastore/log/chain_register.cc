@@ -13,12 +13,6 @@ namespace {
 constexpr char kChainKey[] = "log.chain";
 constexpr std::string_view kVersionPrefix = "v1 ";
 
-absl::Status Changed(uint64_t expected, uint64_t actual) {
-  return absl::AbortedError(absl::StrCat("the chain of loglets has version ",
-                                         actual, ", not ", expected,
-                                         ": read it and plan again"));
-}
-
 absl::Status Unreadable() {
   return absl::DataLossError("the chain of loglets is unreadable");
 }
@@ -42,6 +36,12 @@ bool TakeNumber(std::string_view* text, uint64_t* number) {
 }
 
 }  // namespace
+
+absl::Status ChainChangedStatus(uint64_t expected, uint64_t actual) {
+  return absl::AbortedError(absl::StrCat("the chain of loglets has version ",
+                                         actual, ", not ", expected,
+                                         ": read it and plan again"));
+}
 
 absl::Status CheckLinks(const std::vector<ChainLink>& links) {
   if (links.empty()) {
@@ -101,7 +101,8 @@ absl::StatusOr<Chain> MemoryChainRegister::CompareAndSet(
     uint64_t expected, std::vector<ChainLink> links) {
   RETURN_IF_ERROR(CheckLinks(links));
   std::lock_guard lock(mutex_);
-  if (chain_.version != expected) return Changed(expected, chain_.version);
+  if (chain_.version != expected)
+    return ChainChangedStatus(expected, chain_.version);
   chain_ = {expected + 1, std::move(links)};
   return chain_;
 }
@@ -122,7 +123,8 @@ absl::StatusOr<Chain> StoreChainRegister::CompareAndSet(
   RETURN_IF_ERROR(CheckLinks(links));
   std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(Chain chain, ReadLocked());
-  if (chain.version != expected) return Changed(expected, chain.version);
+  if (chain.version != expected)
+    return ChainChangedStatus(expected, chain.version);
   chain = {expected + 1, std::move(links)};
   RETURN_IF_ERROR(store_.PutMeta(kChainKey, EncodeChain(chain)));
   return chain;

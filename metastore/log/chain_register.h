@@ -35,6 +35,9 @@ struct Chain {
 // of at least 1, and indexes do not go down.
 absl::Status CheckLinks(const std::vector<ChainLink>& links);
 
+// Aborted, naming both versions.
+absl::Status ChainChangedStatus(uint64_t expected, uint64_t actual);
+
 class ChainRegister {
  public:
   virtual ~ChainRegister() = default;

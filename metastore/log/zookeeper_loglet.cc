@@ -99,12 +99,7 @@ std::string ZooKeeperLoglet::EntryPath(LogIndex index) const {
 absl::Status ZooKeeperLoglet::MakeNodes() {
   const std::string begins = absl::StrCat("v1 ", options_.first.value());
   // The folders above, one by one; then all of the loglet or nothing.
-  for (size_t slash = options_.path.find('/', 1); slash != std::string::npos;
-       slash = options_.path.find('/', slash + 1)) {
-    const absl::Status made =
-        session_.Create(options_.path.substr(0, slash), "");
-    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-  }
+  RETURN_IF_ERROR(session_.CreateFolders(options_.path));
   const std::vector<Step> steps = {
       {Step::Kind::kCreate, options_.path, begins},
       {Step::Kind::kCreate, Child("gate"), kOpen},

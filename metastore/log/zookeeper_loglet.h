@@ -28,9 +28,9 @@
 #include <thread>
 #include <vector>
 
+#include "metastore/coord/zookeeper_session.h"
 #include "metastore/log/loglet.h"
 #include "metastore/log/tail_signal.h"
-#include "metastore/coord/zookeeper_session.h"
 
 namespace kafed::metastore {
 

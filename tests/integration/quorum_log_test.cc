@@ -9,6 +9,8 @@
 #include <thread>
 
 #include "common/log.h"
+#include "metastore/log/virtual_log.h"
+#include "metastore/log/zookeeper_chain_register.h"
 #include "metastore/log/zookeeper_loglet.h"
 #include "tests/unit/metastore/loglet_contract.h"
 
@@ -189,6 +191,90 @@ TEST(ZooKeeperSessionTest, ADigestKeepsOthersOut) {
   const auto other = NewSession();
   EXPECT_EQ(other->Get(path + "/gate").status().code(),
             absl::StatusCode::kPermissionDenied);
+}
+
+// A node: a session, the chain, and loglets of the ensemble by name.
+class ChainNode {
+ public:
+  explicit ChainNode(const std::string& path)
+      : session_(NewSession()), register_(session_.get(), path + "/chain") {
+    auto log = VirtualLog::Open(
+        &register_,
+        [this, path](
+            const ChainLink& link) -> absl::StatusOr<std::shared_ptr<Loglet>> {
+          return ZooKeeperLoglet::Open(session_.get(),
+                                       {path + "/" + link.loglet, link.first});
+        },
+        {"a", LogIndex(1)});
+    if (!log.ok()) Fault("no log", {{"why", log.status()}});
+    log_ = *std::move(log);
+  }
+  VirtualLog& log() { return *log_; }
+
+ private:
+  std::unique_ptr<ZooKeeperSession> session_;
+  ZooKeeperChainRegister register_;
+  std::unique_ptr<VirtualLog> log_;
+};
+
+TEST(ZooKeeperChainTest, OneOfTwoChangesOfTheSameVersionWins) {
+  const auto session = NewSession();
+  const std::string path = NewPath() + "/chain";
+  ZooKeeperChainRegister one(session.get(), path);
+  ZooKeeperChainRegister other(session.get(), path);
+  EXPECT_EQ(one.Read().value(), Chain());
+  const std::vector<ChainLink> links = {{"a", LogIndex(1)}};
+  EXPECT_EQ(one.CompareAndSet(0, links).value(), (Chain{1, links}));
+  const auto late = other.CompareAndSet(0, links);
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(late.status().ToString(), HasSubstr("has version 1, not 0"));
+  EXPECT_EQ(other.CompareAndSet(1, links).value().version, 2u);
+  EXPECT_EQ(one.Read().value(), (Chain{2, links}));
+  EXPECT_EQ(one.CompareAndSet(2, {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ZooKeeperChainTest, TheLogMovesTwiceWhileTwoNodesWrite) {
+  constexpr uint64_t kEach = 150;
+  const std::string path = NewPath();
+  ChainNode one(path);
+  ChainNode other(path);
+  ChainNode mover(path);
+  std::atomic<uint64_t> written{0};
+  const auto write = [&](VirtualLog* log, uint64_t base) {
+    LogIndex at(1);
+    for (uint64_t i = 0; i < kEach;) {
+      const AppendOutcome outcome = log->AppendAt(at, MakeEntry(base + i));
+      if (outcome.ok()) ++i, ++written;
+      at = Next(outcome.tail);
+    }
+  };
+  std::thread first([&] { write(&one.log(), 0); });
+  std::thread second([&] { write(&other.log(), 1'000); });
+  for (const char* name : {"b", "c"}) {
+    const uint64_t before = written;
+    while (written < before + kEach / 3) std::this_thread::yield();
+    ASSERT_TRUE(mover.log().Extend(name).ok());
+  }
+  first.join();
+  second.join();
+  EXPECT_EQ(mover.log().CurrentChain().links.size(), 3u);
+  EXPECT_EQ(mover.log().Tail().value(), LogIndex(2 * kEach));
+  std::vector<LogEntry> read;
+  while (read.size() < 2 * kEach) {
+    const auto more = mover.log().Read(LogIndex(read.size() + 1), kEverything);
+    ASSERT_TRUE(more.ok()) << more.status();
+    ASSERT_FALSE(more->empty());
+    read.insert(read.end(), more->begin(), more->end());
+  }
+  uint64_t next_first = 0;
+  uint64_t next_second = 1'000;
+  for (size_t i = 0; i < read.size(); ++i) {
+    EXPECT_EQ(read[i].index, LogIndex(i + 1));
+    uint64_t number = 0;
+    std::memcpy(&number, read[i].id.data(), sizeof(number));
+    EXPECT_EQ(number, number < 1'000 ? next_first++ : next_second++);
+  }
 }
 
 // Appends while the driver kills servers; its name is in the driver's filter.
