@@ -29,6 +29,9 @@ namespace block_table_internal {
 // (docs/decisions/0012-what-an-edit-touches.md).
 constexpr int kFanoutBits = 6;
 constexpr int kFanout = 1 << kFanoutBits;
+// Above it pages have one block, so that the way to a block has the same length
+// from some thousand rows to some million.
+constexpr int kPagesShift = 64 - 2 * kFanoutBits;
 // Below it pages do not become branches; the hash has no more bits than that.
 constexpr int kLastShift = 16;
 
@@ -99,35 +102,39 @@ Node* NewNode(bool is_page, int bits) {
   return node;
 }
 
-// Makes room where the block of `hash` has become too large: its page gets
-// twice the blocks, a full page first becomes a branch of 64 pages with a block
-// each. Consumes the reference to `page`, which must be unshared; `shift` bits
-// lead into it.
-Node* Grow(Node* page, uint64_t hash, int shift) {
-  if (page->bits == kFanoutBits) {
-    if (shift <= kLastShift) return page;  // as good as it gets
-    Node* branch = NewNode(false, kFanoutBits);
-    for (size_t i = 0; i < page->count(); ++i) {
-      branch->nodes()[i] = NewNode(true, 0);
-      branch->nodes()[i]->blocks()[0] =
-          std::exchange(page->blocks()[i], nullptr);
-    }
-    Release(page);
-    shift -= kFanoutBits;
-    Node** child = &branch->nodes()[ChildOf(hash, shift)];
-    *child = Grow(*child, hash, shift);
-    return branch;
-  }
-  Node* grown = NewNode(true, page->bits + 1);
+// A page with twice the blocks. Consumes the reference to `page`, which must be
+// unshared; `shift` bits lead into it.
+Node* Double(Node* page, int shift) {
+  Node* doubled = NewNode(true, page->bits + 1);
   for (size_t i = 0; i < page->count(); ++i) {
     Block* block = std::exchange(page->blocks()[i], nullptr);
     if (block == nullptr) continue;
-    SplitBlock(block, shift - grown->bits, &grown->blocks()[2 * i],
-               &grown->blocks()[2 * i + 1]);
+    SplitBlock(block, shift - doubled->bits, &doubled->blocks()[2 * i],
+               &doubled->blocks()[2 * i + 1]);
     Release(block);
   }
   Release(page);
-  return grown;
+  return doubled;
+}
+
+// Makes room where the block of `hash` has become too large: its page gets
+// twice the blocks; one that has all it may becomes a branch of pages with a
+// block each. As Double.
+Node* Grow(Node* page, uint64_t hash, int shift) {
+  const int most_bits = shift > kPagesShift ? 0 : kFanoutBits;
+  if (page->bits < most_bits) return Double(page, shift);
+  if (shift <= kLastShift) return page;  // as good as it gets
+  while (page->bits < kFanoutBits) page = Double(page, shift);
+  Node* branch = NewNode(false, kFanoutBits);
+  for (size_t i = 0; i < page->count(); ++i) {
+    branch->nodes()[i] = NewNode(true, 0);
+    branch->nodes()[i]->blocks()[0] = std::exchange(page->blocks()[i], nullptr);
+  }
+  Release(page);
+  shift -= kFanoutBits;
+  Node** child = &branch->nodes()[ChildOf(hash, shift)];
+  if (TooLarge((*child)->blocks()[0])) *child = Grow(*child, hash, shift);
+  return branch;
 }
 
 // A page in a tree, and how many bits of the hash are left at it.

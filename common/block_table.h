@@ -1,15 +1,16 @@
 // BlockTable: a persistent (structurally shared) map from bytes to bytes.
 //
 // A value type: copying one is O(1) and gives a snapshot that later edits never
-// touch; readers of a copy need no lock. An edit copies one path, which gets
-// one node longer when the table gets 64 times as large:
+// touch; readers of a copy need no lock. An edit copies one path, which has the
+// same length at ten thousand keys and at ten million:
 //
-//   branch (64 nodes) -> ... -> page (1 to 64 blocks) -> block
+//   branch (64 nodes) -> branch (64) -> page (1 to 64 blocks) -> block
 //
+// A small table has fewer branches, an even larger one more.
 // A block is one allocation that holds about 17 rows: 8-bit tags, offsets,
 // then keys and values back to back. There is no object for each key. A page
-// doubles its blocks when one grows too large, a full one becomes a branch:
-// no edit ever costs in proportion to the table. Nodes that were made since
+// doubles its blocks when one grows too large, a full one becomes a branch: no
+// edit ever costs in proportion to the table. Nodes that were made since
 // the last snapshot are edited in place (they have one owner).
 //
 // The table also keeps the sum of the XXH3-128 hashes of its rows: equal sets
