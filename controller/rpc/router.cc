@@ -16,7 +16,6 @@ using federation::Binding;
 using federation::Epoch;
 using federation::Image;
 using federation::KeyOf;
-using federation::Partition;
 using federation::PartitionNumber;
 using federation::Quote;
 using federation::Segment;

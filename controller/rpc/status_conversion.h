@@ -7,7 +7,6 @@
 #include <grpcpp/support/status.h>
 
 #include <string>
-#include <utility>
 
 #include "absl/status/status.h"
 
@@ -23,7 +22,7 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
     while ((message[end] & 0xc0) == 0x80) --end;  // no half character
     message.replace(end, std::string::npos, "...");
   }
-  return {static_cast<grpc::StatusCode>(status.code()), std::move(message)};
+  return {static_cast<grpc::StatusCode>(status.code()), message};
 }
 
 }  // namespace kafed::controller

@@ -12,6 +12,7 @@
 
 #include "common/position.h"
 #include "common/uuid.h"
+#include "controller/rpc/status_conversion.h"
 #include "controller/server/listen_address.h"
 #include "kafed/v1/admin.grpc.pb.h"
 #include "kafed/v1/events.grpc.pb.h"
@@ -120,6 +121,16 @@ v1::ReadEventsRequest Range(Position from, Position to) {
   request.mutable_to()->set_incarnation(to.incarnation);
   request.mutable_to()->set_index(to.index.value());
   return request;
+}
+
+TEST(ToGrpcTest, AMessageFitsIntoAHeader) {
+  const grpc::Status small = ToGrpc(absl::NotFoundError("id: no such"));
+  EXPECT_EQ(small.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(small.error_message(), "id: no such");
+  std::string names = "x";
+  while (names.size() < 100'000) names += "\xc3\xb6";
+  const std::string cut = ToGrpc(absl::NotFoundError(names)).error_message();
+  EXPECT_EQ(cut, names.substr(0, kMaxErrorBytes - 1) + "...");
 }
 
 TEST_F(NodeTest, RefusesEventsThatAreNotThere) {
