@@ -133,7 +133,7 @@ void* Allocate(size_t bytes) {
 Block* Rebuild(const Block* block, const Edit& edit) {
   size_t rows = block == nullptr ? 0 : block->rows;
   size_t data_bytes = block == nullptr ? 0 : block->data_bytes();
-  if (edit.replaced != kNoRow) {
+  if (block != nullptr && edit.replaced != kNoRow) {
     rows -= 1;
     data_bytes -= block->end(edit.replaced) - block->begin(edit.replaced);
   }

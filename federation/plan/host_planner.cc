@@ -172,10 +172,15 @@ absl::Status PlanBindHosts(std::span<const std::string> hosts, TopicId topic_id,
 absl::Status PlanRemoveHosts(std::span<const std::string> ids, bool cascade,
                              Draft* draft) {
   const auto topics = UnicastTopics(draft->image());
+  absl::flat_hash_set<std::string_view> seen;
   for (const std::string& id : ids) {
+    if (!seen.insert(id).second) {
+      return absl::InvalidArgumentError("ids: " + Quote(id) +
+                                        " is given twice");
+    }
     const auto host = draft->image().host(id);
     if (!host) {
-      return absl::NotFoundError("ids: no host is called '" + id + "'");
+      return absl::NotFoundError("ids: no host is called " + Quote(id));
     }
     if (!host->vpcs.empty() && !cascade) {
       return absl::FailedPreconditionError(

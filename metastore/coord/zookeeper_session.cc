@@ -252,7 +252,7 @@ absl::Status ZooKeeperSession::Create(const std::string& path,
 absl::Status ZooKeeperSession::CreateFolders(const std::string& path) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
-    const absl::Status made = Create(path.substr(0, slash), "");
+    absl::Status made = Create(path.substr(0, slash), "");
     if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   }
   return absl::OkStatus();

@@ -108,7 +108,7 @@ absl::Status ZooKeeperLoglet::MakeNodes() {
       {Step::Kind::kCreate, Child("probe"), ""},
       {Step::Kind::kCreate, Child("e"), ""},
   };
-  const absl::Status made = session_.Multi(steps).status;
+  absl::Status made = session_.Multi(steps).status;
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   ASSIGN_OR_RETURN(const ZooKeeperNode node, session_.Get(options_.path));
   if (node.data != begins) {
@@ -238,7 +238,7 @@ absl::Status ZooKeeperLoglet::CheckRoom(uint64_t added_bytes) {
 absl::Status ZooKeeperLoglet::EnsureBuckets(LogIndex first, LogIndex last) {
   for (uint64_t bucket = BucketOf(first); bucket <= BucketOf(last); ++bucket) {
     if (buckets_.contains(bucket)) continue;
-    const absl::Status made =
+    absl::Status made =
         session_.Create(BucketPath(LogIndex(bucket * kBucketEntries)), "");
     if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
     buckets_.insert(bucket);
@@ -448,12 +448,12 @@ absl::Status ZooKeeperLoglet::DeleteEntries(LogIndex from, LogIndex before) {
       steps.push_back({Step::Kind::kDelete, EntryPath(from), ""});
       from = Next(from);
     }
-    const absl::Status deleted = session_.Multi(steps).status;
+    absl::Status deleted = session_.Multi(steps).status;
     if (deleted.ok()) continue;
     if (!absl::IsNotFound(deleted)) return deleted;
     // A trim that ended half way, or another node's.
     for (const Step& step : steps) {
-      const absl::Status one = session_.Delete(step.path);
+      absl::Status one = session_.Delete(step.path);
       if (!one.ok() && !absl::IsNotFound(one)) return one;
     }
   }
@@ -463,8 +463,7 @@ absl::Status ZooKeeperLoglet::DeleteEntries(LogIndex from, LogIndex before) {
     if (!absl::SimpleAtoi(name, &bucket) || bucket >= BucketOf(before)) {
       continue;
     }
-    const absl::Status one =
-        session_.Delete(absl::StrCat(Child("e"), "/", name));
+    absl::Status one = session_.Delete(absl::StrCat(Child("e"), "/", name));
     if (!one.ok() && !absl::IsNotFound(one)) return one;
   }
   return absl::OkStatus();

@@ -192,7 +192,7 @@ CALLS = [
     ("RemoveHosts", A.RemoveHostsRequest(ids=["none"]), NOT_FOUND, "none"),
     ("RemoveHosts", A.RemoveHostsRequest(ids=["h1", "none"]), NOT_FOUND,
      "none"),
-    ("RemoveHosts", A.RemoveHostsRequest(ids=["h1", "h1"]), None, "'h1'"),
+    ("RemoveHosts", A.RemoveHostsRequest(ids=["h1", "h1"]), INVALID, "is given twice"),
     ("RemoveHosts", A.RemoveHostsRequest(ids=["h0"]), PRECONDITION, "h0"),
     ("RemoveHosts", A.RemoveHostsRequest(ids=[f"h{i}" for i in range(2001)]),
      INVALID, "2000"),
