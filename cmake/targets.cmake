@@ -16,7 +16,7 @@ endfunction()
 # kafed_jemalloc(NAME): a program that holds an image allocates with jemalloc;
 # sanitizers bring an allocator of their own.
 function(kafed_jemalloc name)
-  if(NOT KAFED_SANITIZE)
+  if(TARGET PkgConfig::JEMALLOC)
     target_link_libraries(${name} PRIVATE PkgConfig::JEMALLOC)
   endif()
 endfunction()
