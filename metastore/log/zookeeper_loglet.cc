@@ -262,6 +262,10 @@ AppendOutcome ZooKeeperLoglet::Compare(LogIndex first,
   }
   const auto found = session_.GetMany(paths);
   for (size_t i = 0; i < entries.size(); ++i) {
+    if (absl::IsNotFound(found[i].status()) && ReadTrimmed().ok() &&
+        first.value() < first_kept_) {  // trimmed just now
+      return UnknownOutcome(tail_, TrimmedStatus(first, LogIndex(first_kept_)));
+    }
     if (!found[i].ok()) return UnknownOutcome(tail_, found[i].status());
     const auto stored = DecodeLogValue(LogIndex(first.value() + i), *found[i]);
     if (!stored.ok()) return UnknownOutcome(tail_, stored.status());

@@ -138,6 +138,8 @@ TEST_F(TwoNodesTest, OneMayTrimWhileTheOtherIsFarBehind) {
             std::vector<std::string>{"2"});
   EXPECT_EQ(b_->Tail().value(), LogIndex(kCount));
   EXPECT_EQ(b_->FirstKept().value(), LogIndex(2'200));
+  EXPECT_EQ(b_->AppendAt(LogIndex(7), MakeEntry(7)).detail.code(),
+            absl::StatusCode::kOutOfRange);
   EXPECT_EQ(b_->Read(LogIndex(1), kEverything).status().code(),
             absl::StatusCode::kOutOfRange);
   EXPECT_EQ(b_->Read(LogIndex(2'200), kEverything).value().size(), 301u);
