@@ -8,8 +8,10 @@
 //
 // Every append is one multi: the gate is as it was (nobody has sealed), the
 // predecessor stands, and the entry does not. So no gap can form, and nothing
-// follows a seal. A connection that is lost on the way leaves the outcome open;
-// the writer repeats the same append, and ids are compared.
+// follows a seal. Appends are not pipelined; who will pipeline must also learn
+// of foreign appends, by a change of the gate. A connection that is lost on the
+// way leaves the outcome open; the writer repeats the same append, and ids are
+// compared.
 //
 // A tail is linearizable by a write of one's own before it is read. A thread
 // follows the log by watches, for WaitFor and to read ahead.
