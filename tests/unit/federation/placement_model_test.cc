@@ -48,7 +48,9 @@ struct Place {
 std::vector<Place> PlacesOf(const Image& image, TopicId topic_id) {
   std::vector<Place> places;
   const Topic topic = *image.topic(topic_id);
-  for (const auto& [id, row] : image.SubClusters()) {
+  for (const auto& each : image.SubClusters()) {
+    const SubClusterId id = each.first;  // clang 14 captures no bindings
+    const SubCluster& row = each.second;
     Place place{id, row, EffectiveLimits(topic, row), {}, 0};
     std::map<KafkaTopicId, KafkaTopic> rows;
     image.table(Table::kKafkaTopics).ForEach([&](auto key, auto value) {
