@@ -51,7 +51,7 @@ class FollowHub {
 
   const RpcContext& context_;
   std::atomic<uint32_t> followers_{0};  // as many as reactors_
-  absl::Mutex mutex_;  // held while streams are woken
+  absl::Mutex mutex_;                   // held while streams are woken
   absl::flat_hash_set<FollowReactor*> reactors_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, uint32_t> of_connection_
       ABSL_GUARDED_BY(mutex_);
