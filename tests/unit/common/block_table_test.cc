@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <xxhash.h>
 
 #include <atomic>
 #include <map>
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace kafed {
@@ -150,6 +153,79 @@ TEST(BlockTableTest, ReadersOfCopiesNeedNoLock) {
   EXPECT_EQ(wrong, 0);
 }
 
+// Keys that all lead to one page of a large table, which by chance would take
+// millions of rows.
+std::vector<std::string> KeysOfOnePage(size_t count) {
+  std::vector<std::string> keys;
+  for (uint64_t i = 0; keys.size() < count; ++i) {
+    std::string key = std::to_string(i);
+    if (XXH3_64bits(key.data(), key.size()) >> 52 == 0) {
+      keys.push_back(std::move(key));
+    }
+  }
+  return keys;
+}
+
+TEST(BlockTableTest, AFullPageBecomesABranch) {
+  const std::vector<std::string> keys = KeysOfOnePage(3'000);  // > 64 blocks
+  BlockTable table;
+  for (const std::string& key : keys) table.Put(key, key);
+  const BlockTable copy = table;
+  for (const std::string& key : keys) EXPECT_EQ(table.Find(key), key);
+  std::multiset<std::string> seen;
+  for (BlockTable::Cursor at = 0; at != BlockTable::kEnd;) {
+    at = table.Scan(at, 100, [&](std::string_view key, std::string_view) {
+      seen.emplace(key);
+    });
+  }
+  EXPECT_EQ(seen, std::multiset<std::string>(keys.begin(), keys.end()));
+  for (const std::string& key : keys) EXPECT_TRUE(table.Erase(key));
+  EXPECT_TRUE(table.empty());
+  EXPECT_EQ(table.digest(), TableDigest());
+  for (const std::string& key : keys) EXPECT_EQ(copy.Find(key), key);
+}
+
+std::map<std::string, std::string> RowsOf(const BlockTable& table) {
+  std::map<std::string, std::string> rows;
+  table.ForEach([&](std::string_view key, std::string_view value) {
+    rows.emplace(key, value);
+  });
+  return rows;
+}
+
+// Every version, kept while later ones are edited: in place, in runs of rows,
+// between narrow and wide blocks.
+RC_GTEST_PROP(BlockTableProperty, VersionsStayAsTheyWere, ()) {
+  BlockTable table;
+  std::map<std::string, std::string> model;
+  std::vector<std::pair<BlockTable, std::map<std::string, std::string>>> kept;
+  const auto steps =
+      *rc::gen::container<std::vector<std::tuple<int, int, int>>>(
+          200, rc::gen::tuple(rc::gen::inRange(0, 20), rc::gen::inRange(0, 60),
+                              rc::gen::inRange(0, 4)));
+  for (const auto& [action, number, size] : steps) {
+    std::string key = std::to_string(number);
+    if (number % 16 == 0) key.resize(254 + static_cast<size_t>(size), 'k');
+    if (action == 0) {
+      kept.emplace_back(table, model);
+    } else if (action < 4) {
+      RC_ASSERT(table.Erase(key) == (model.erase(key) == 1));
+    } else {
+      const size_t bytes = action == 4 ? 70'000 : 5 * static_cast<size_t>(size);
+      const std::string value(bytes, static_cast<char>('a' + action));
+      table.Put(key, value);
+      model[key] = value;
+    }
+  }
+  kept.emplace_back(table, model);
+  for (const auto& [version, rows] : kept) {
+    RC_ASSERT(RowsOf(version) == rows);
+    BlockTable anew;
+    for (const auto& [key, value] : rows) anew.Put(key, value);
+    RC_ASSERT(anew.digest() == version.digest());
+  }
+}
+
 RC_GTEST_PROP(BlockTableProperty, BehavesLikeAMap, ()) {
   BlockTable table;
   std::map<std::string, std::string> model;
@@ -165,11 +241,7 @@ RC_GTEST_PROP(BlockTableProperty, BehavesLikeAMap, ()) {
       model[key] = value;
     }
   }
-  std::map<std::string, std::string> rows;
-  table.ForEach([&](std::string_view key, std::string_view value) {
-    rows.emplace(key, value);
-  });
-  RC_ASSERT(rows == model);
+  RC_ASSERT(RowsOf(table) == model);
   RC_ASSERT(table.size() == model.size());
 }
 
