@@ -145,6 +145,21 @@ class FollowTest : public testing::Test {
     response.ParseFromString(committed->response);
     return response.session_id();
   }
+  // A session that has a lease and has not acknowledged what came since.
+  std::pair<v1::FollowRequest, std::unique_ptr<FollowSession>>
+  LeasedAndBehind() {
+    node_.clock.Advance(milliseconds(20'000));  // past what a start assumes
+    v1::FollowRequest request;
+    request.set_session_id(OpenSession(std::string(16, 'c')));
+    request.set_client_time_ms(
+        static_cast<uint64_t>(node_.clock.Wall().count()));
+    request.set_lease_request(1);
+    auto session = NewSession();
+    EXPECT_TRUE(session->Receive(request).ok());
+    Drain(session.get());
+    EXPECT_TRUE(node_.AddHosts("n", 1).ok());
+    return {request, std::move(session)};
+  }
   NodeBench node_;
   federation::RouteView view_;
   v1::Position position_;
@@ -230,16 +245,7 @@ TEST_F(FollowTest, ALeaseComesBehindTheRowsUpToTheTail) {
 }
 
 TEST_F(FollowTest, TakesNoAcknowledgementOfWhatItDidNotSend) {
-  node_.clock.Advance(milliseconds(20'000));  // past what a start assumes
-  v1::FollowRequest request;
-  const uint64_t id = OpenSession(std::string(16, 'c'));
-  request.set_session_id(id);
-  request.set_client_time_ms(static_cast<uint64_t>(node_.clock.Wall().count()));
-  request.set_lease_request(1);
-  auto session = NewSession();
-  ASSERT_TRUE(session->Receive(request).ok());
-  Drain(session.get());
-  ASSERT_TRUE(node_.AddHosts("n", 1).ok());
+  auto [request, session] = LeasedAndBehind();
   v1::FollowRequest ahead;
   *ahead.mutable_position() = position_;
   ahead.mutable_position()->set_index(1'000'000'000);
@@ -249,20 +255,11 @@ TEST_F(FollowTest, TakesNoAcknowledgementOfWhatItDidNotSend) {
       node_.leases
           ->MulticastFence(node_.replica->position(), node_.clock.Steady())
           .sessions,
-      ElementsAre(id));
+      ElementsAre(request.session_id()));
 }
 
 TEST_F(FollowTest, AViewOfAnotherIncarnationAcknowledgesNothing) {
-  node_.clock.Advance(milliseconds(20'000));  // past what a start assumes
-  v1::FollowRequest request;
-  const uint64_t id = OpenSession(std::string(16, 'c'));
-  request.set_session_id(id);
-  request.set_client_time_ms(static_cast<uint64_t>(node_.clock.Wall().count()));
-  request.set_lease_request(1);
-  auto session = NewSession();
-  ASSERT_TRUE(session->Receive(request).ok());
-  Drain(session.get());
-  ASSERT_TRUE(node_.AddHosts("n", 1).ok());
+  auto [request, session] = LeasedAndBehind();
   // The same counter and index, restored from another backup.
   *request.mutable_position() = PositionOf(*node_.replica->image());
   request.mutable_position()->set_nonce(~request.position().nonce());
@@ -272,7 +269,7 @@ TEST_F(FollowTest, AViewOfAnotherIncarnationAcknowledgesNothing) {
         .sessions;
   };
   ASSERT_TRUE(NewSession()->Receive(request).ok());
-  EXPECT_THAT(waits_for(), ElementsAre(id));
+  EXPECT_THAT(waits_for(), ElementsAre(request.session_id()));
   *request.mutable_position() = PositionOf(*node_.replica->image());
   ASSERT_TRUE(NewSession()->Receive(request).ok());
   EXPECT_THAT(waits_for(), IsEmpty());

@@ -6,28 +6,12 @@
 #include "federation/image/image_io.h"
 #include "federation/plan/validate.h"
 #include "tests/unit/federation/lab.h"
+#include "tests/unit/federation/snapshot_bytes.h"
 
 namespace kafed::federation {
 namespace {
 
 using testing::HasSubstr;
-
-std::string Save(const Image& image) {
-  std::string bytes;
-  SnapshotWriter writer([&](std::string_view piece) {
-    bytes.append(piece);
-    return absl::OkStatus();
-  });
-  EXPECT_TRUE(writer.Begin(HeaderOf(image)).ok());
-  EXPECT_TRUE(AddRows(image, &writer).ok());
-  EXPECT_TRUE(writer.Finish().ok());
-  return bytes;
-}
-
-absl::StatusOr<Image> Load(const std::string& bytes) {
-  SnapshotReader reader(SourceOf(bytes));
-  return LoadImage(&reader);
-}
 
 void Fill(Lab* lab) {
   ASSERT_TRUE(lab->AddCluster("a", "eu", {"z1"}).ok());
@@ -41,7 +25,7 @@ void Fill(Lab* lab) {
 TEST(ImageTest, ASnapshotGivesTheSameImage) {
   Lab lab;
   Fill(&lab);
-  const auto loaded = Load(Save(lab.image()));
+  const auto loaded = ImageOf(SnapshotOf(lab.image()));
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->Hash(), lab.image().Hash());
   EXPECT_EQ(loaded->position(), lab.image().position());
@@ -60,7 +44,7 @@ TEST(ImageTest, ASnapshotWithOtherRowsIsRefused) {
   ASSERT_TRUE(lab.AddHosts("x", 1, "eu").ok());
   ASSERT_TRUE(AddRows(lab.image(), &writer).ok());
   ASSERT_TRUE(writer.Finish().ok());
-  const auto loaded = Load(bytes);
+  const auto loaded = ImageOf(bytes);
   EXPECT_EQ(loaded.status().code(), absl::StatusCode::kDataLoss);
 }
 

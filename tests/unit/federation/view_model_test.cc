@@ -10,9 +10,9 @@
 
 #include "client/view_state.h"
 #include "common/murmur2.h"
-#include "federation/image/image_io.h"
 #include "federation/view/view_feed.h"
 #include "tests/unit/federation/lab.h"
+#include "tests/unit/federation/snapshot_bytes.h"
 
 namespace kafed::federation {
 namespace {
@@ -314,16 +314,7 @@ class World {
 
   // The node comes back from a snapshot and remembers no change.
   void RestartNode() {
-    std::string bytes;
-    SnapshotWriter writer([&](std::string_view more) {
-      bytes.append(more);
-      return absl::OkStatus();
-    });
-    RC_ASSERT(writer.Begin(HeaderOf(lab_.image())).ok());
-    RC_ASSERT(AddRows(lab_.image(), &writer).ok());
-    RC_ASSERT(writer.Finish().ok());
-    SnapshotReader reader(SourceOf(bytes));
-    auto loaded = LoadImage(&reader);
+    auto loaded = ImageOf(SnapshotOf(lab_.image()));
     RC_ASSERT(loaded.ok());
     served_ = *std::move(loaded);
     Forget(*rc::gen::inRange<size_t>(0, 60));
