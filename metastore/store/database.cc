@@ -232,18 +232,18 @@ void Database::Unpin() {
   if (--pins_ == 0) use_changed_.notify_all();
 }
 
-absl::Status Database::CheckRoom() const {
-  std::error_code error;
-  // Opening writes what the write-ahead files hold to table files.
-  uint64_t needed = kSpareBytes;
-  for (std::filesystem::directory_iterator at(path_, error), end;
-       !error && at != end; at.increment(error)) {
-    std::error_code gone;
-    const uint64_t size = at->file_size(gone);
-    if (!gone && at->path().extension() == ".log") needed += size;
+absl::Status Database::CheckRoom() {
+  // Opening writes to table files what is only in memory and in write-ahead
+  // files. The size of these says nothing: some are only kept to be recycled.
+  uint64_t in_memory = 0;
+  if (files_.db != nullptr) {
+    files_.db->GetAggregatedIntProperty(
+        rocksdb::DB::Properties::kCurSizeAllMemTables, &in_memory);
   }
+  const uint64_t needed = in_memory + kSpareBytes;
+  std::error_code error;
   const auto space = std::filesystem::space(directory_, error);
-  if (!error && space.available >= needed) return absl::OkStatus();
+  if (error || space.available >= needed) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat(needed, " free bytes are needed"));
 }

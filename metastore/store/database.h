@@ -100,7 +100,7 @@ class Database {
   void Unpin();
   // The mending: closes and opens anew. Only reads until that succeeds.
   absl::Status Reopen();
-  absl::Status CheckRoom() const;
+  absl::Status CheckRoom();
   // REQUIRES write_mutex_ and a pin.
   absl::Status WriteUnsynced(rocksdb::WriteBatch* batch);
 
