@@ -15,8 +15,10 @@ import time
 
 import child_process
 
+# forceSync: what a killed process had written stays, and a disk that is busy
+# with something else for seconds must not part the servers.
 JAVA = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-        "-Xmx128m"]
+        "-Xmx128m", "-Dzookeeper.forceSync=no"]
 CLASSES = "/usr/share/java/zookeeper.jar"  # of the package zookeeper
 POLL_S = 0.05
 
@@ -113,7 +115,8 @@ class ZooKeeperEnsemble:
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "myid").write_text(f"{member + 1}\n")
         lines = [
-            "tickTime=500", "initLimit=20", "syncLimit=10",
+            "tickTime=500", "initLimit=60", "syncLimit=40",
+            "maxSessionTimeout=30000",
             "admin.enableServer=false", "maxClientCnxns=0",
             "4lw.commands.whitelist=*", "clientPortAddress=127.0.0.1",
             f"clientPort={self._ports[member]}", f"dataDir={folder}/data"]
