@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/kafka/kafka_config.h"
+#include "client/kafka/last_trouble.h"
 #include "common/status_macros.h"
 
 namespace kafed::cli {
@@ -61,6 +62,7 @@ KafkaMessage MessageOf(const rd_kafka_message_t& raw) {
 struct KafkaReader::Handle {
   rd_kafka_t* kafka = nullptr;
   std::string sub_cluster;
+  client::LastTrouble trouble;
 
   Handle() = default;
   Handle(const Handle&) = delete;
@@ -69,6 +71,20 @@ struct KafkaReader::Handle {
     if (kafka == nullptr) return;
     rd_kafka_consumer_close(kafka);
     rd_kafka_destroy(kafka);
+  }
+
+  // Where the partition begins and ends.
+  absl::Status Watermarks(const std::string& topic, uint32_t partition,
+                          milliseconds timeout, int64_t* low, int64_t* high) {
+    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+        kafka, topic.c_str(), static_cast<int32_t>(partition), low, high,
+        static_cast<int>(timeout.count()));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+    // Why is told to the error callback while somebody polls.
+    while (rd_kafka_message_t* said = rd_kafka_consumer_poll(kafka, 0)) {
+      rd_kafka_message_destroy(said);
+    }
+    return trouble.Explain(client::KafkaError(error, sub_cluster));
   }
 };
 
@@ -90,6 +106,12 @@ absl::StatusOr<std::unique_ptr<KafkaReader>> KafkaReader::Create(
                                      {"fetch.wait.max.ms", "100"}}));
   auto handle = std::make_unique<Handle>();
   handle->sub_cluster = sub_cluster.name();
+  rd_kafka_conf_set_opaque(conf.get(), &handle->trouble);
+  rd_kafka_conf_set_error_cb(
+      conf.get(), [](rd_kafka_t*, int code, const char* text, void* trouble) {
+        static_cast<client::LastTrouble*>(trouble)->Take(
+            static_cast<rd_kafka_resp_err_t>(code), text);
+      });
   std::array<char, 512> error{};
   handle->kafka =
       rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), error.data(), error.size());
@@ -107,11 +129,7 @@ absl::StatusOr<uint64_t> KafkaReader::End(const std::string& topic,
                                           milliseconds timeout) {
   int64_t low = 0;
   int64_t high = 0;
-  RETURN_IF_ERROR(client::KafkaError(
-      rd_kafka_query_watermark_offsets(
-          handle_->kafka, topic.c_str(), static_cast<int32_t>(partition), &low,
-          &high, static_cast<int>(timeout.count())),
-      handle_->sub_cluster));
+  RETURN_IF_ERROR(handle_->Watermarks(topic, partition, timeout, &low, &high));
   return static_cast<uint64_t>(high);
 }
 
@@ -119,11 +137,7 @@ absl::Status KafkaReader::Begin(const std::string& topic, uint32_t partition,
                                 uint64_t offset, milliseconds timeout) {
   int64_t low = 0;
   int64_t high = 0;
-  RETURN_IF_ERROR(client::KafkaError(
-      rd_kafka_query_watermark_offsets(
-          handle_->kafka, topic.c_str(), static_cast<int32_t>(partition), &low,
-          &high, static_cast<int>(timeout.count())),
-      handle_->sub_cluster));
+  RETURN_IF_ERROR(handle_->Watermarks(topic, partition, timeout, &low, &high));
   const std::unique_ptr<rd_kafka_topic_partition_list_t, DestroyList> list(
       rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(),
@@ -150,7 +164,8 @@ absl::StatusOr<KafkaReader::Step> KafkaReader::Next(milliseconds timeout) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
       return step;  // it reconnects by itself
     default:
-      return client::KafkaError(raw->err, handle_->sub_cluster);
+      return handle_->trouble.Explain(
+          client::KafkaError(raw->err, handle_->sub_cluster));
   }
 }
 

@@ -420,16 +420,15 @@ void Dispatcher::Close() {
     MonitorLock lock(&mutex_);
     closed_ = true;
     for (KeyState* key : waiting_) {
+      const absl::Status why = absl::CancelledError(
+          Unsent(*key, "the producer was closed before the message was sent")
+              .message());
       while (!key->queue.empty()) {
-        FailUnsent(std::move(key->queue.front()),
-                   absl::CancelledError("the producer was closed before the "
-                                        "message could be sent"),
-                   &finished);
+        FailUnsent(std::move(key->queue.front()), why, &finished);
         key->queue.pop_front();
       }
       for (Copy* copy : key->refused) {
-        FinishCopy(copy, absl::CancelledError("the producer was closed"), -1,
-                   &finished);
+        FinishCopy(copy, why, -1, &finished);
       }
       key->refused.clear();
     }

@@ -154,7 +154,9 @@ class Dispatcher {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FailUnsent(std::unique_ptr<Message> message, const absl::Status& why,
                   Finished* done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status TimedOut(const KeyState& key) const;
+  // What happened to the key's messages, and what they waited for.
+  absl::Status Unsent(const KeyState& key, std::string_view what) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Lane& LaneOf(federation::TopicId topic, federation::PartitionNumber number)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Way& WayOf(federation::SubClusterId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -16,6 +16,7 @@ using federation::TopicId;
 namespace {
 // A copy whose batches are refused again and again is given up.
 constexpr int kMaxAttempts = 5;
+constexpr std::string_view kTooLate = "the message was not sent in time";
 }  // namespace
 
 Dispatcher::Wait Dispatcher::WhyWait(const KeyState& key, const Routes& routes,
@@ -121,7 +122,7 @@ void Dispatcher::Pump(KeyState* key, Finished* done) {
     } else if (why = RouteOf(message, key, now, &routes); why.ok()) {
       key->why = WhyWait(*key, routes, now);
       if (key->why != Wait::kNone && !late) break;
-      if (late) why = TimedOut(*key);
+      if (late) why = Unsent(*key, kTooLate);
     }
     std::unique_ptr<Message> first = std::move(key->queue.front());
     key->queue.pop_front();
@@ -159,7 +160,8 @@ bool Dispatcher::PumpRefused(KeyState* key, Finished* done) {
                  -1, done);
     } else if (now - message.accepted >= timeout_ ||
                copy->attempts >= kMaxAttempts) {
-      FinishCopy(copy, to.status.ok() ? TimedOut(*key) : to.status, -1, done);
+      FinishCopy(copy, to.status.ok() ? Unsent(*key, kTooLate) : to.status, -1,
+                 done);
     } else if (!key->refused.empty() ||
                !CheckLease(view_->view.topic(message.topic), now).ok() ||
                !view_->view.Resolve(message.topic, number, &target) ||
@@ -184,9 +186,10 @@ void Dispatcher::DropIfIdle(KeyState* key) {
   keys_.erase(keys_.find(key->name));
 }
 
-absl::Status Dispatcher::TimedOut(const KeyState& key) const {
-  const std::string text =
-      "'" + key.name + "': the message was not sent in time: ";
+absl::Status Dispatcher::Unsent(const KeyState& key,
+                                std::string_view what) const {
+  const std::string context = "'" + key.name + "': " + std::string(what);
+  const std::string text = context + ": ";
   switch (key.why) {
     case Wait::kNotReady:
       return absl::DeadlineExceededError(
@@ -197,6 +200,9 @@ absl::Status Dispatcher::TimedOut(const KeyState& key) const {
       return absl::UnavailableError(
           text + "the breaker of its partition or sub-cluster is open");
     case Wait::kOutlet:
+      for (const Route& route : key.routes) {
+        if (!route.way->error.ok()) return Annotate(route.way->error, context);
+      }
       return absl::UnavailableError(
           text + "there is no Kafka producer for its sub-cluster");
     case Wait::kLease:

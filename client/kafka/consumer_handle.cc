@@ -111,6 +111,11 @@ absl::Status ConsumerHandle::Start() {
                 {"fetch.error.backoff.ms", "200"},
                 {"queued.max.messages.kbytes", "16384"}}));
   rd_kafka_conf_set_opaque(conf.get(), this);
+  rd_kafka_conf_set_error_cb(
+      conf.get(), [](rd_kafka_t*, int code, const char* text, void* self) {
+        static_cast<ConsumerHandle*>(self)->trouble_.Take(
+            static_cast<rd_kafka_resp_err_t>(code), text);
+      });
   if (callbacks_.owned) {
     rd_kafka_conf_set_rebalance_cb(conf.get(), &ConsumerHandle::OnRebalance);
   }
@@ -231,7 +236,8 @@ void ConsumerHandle::Take(rd_kafka_message_t* message) {
   } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
     Resume(message);
   } else {
-    callbacks_.trouble(KafkaError(message->err, options_.cluster.name));
+    callbacks_.trouble(
+        trouble_.Explain(KafkaError(message->err, options_.cluster.name)));
   }
 }
 

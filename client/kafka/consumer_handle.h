@@ -22,6 +22,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "client/agent.h"
+#include "client/kafka/last_trouble.h"
 #include "common/clock.h"
 
 namespace kafed::client {
@@ -84,6 +85,7 @@ class ConsumerHandle {
   const ConsumerOptions options_;
   const ConsumerCallbacks callbacks_;
   rd_kafka_t* kafka_ = nullptr;
+  LastTrouble trouble_;
   absl::Mutex mutex_;
   std::vector<ReadPlace> wanted_ ABSL_GUARDED_BY(mutex_);
   bool read_changed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -16,7 +16,23 @@ constexpr int kPollMs = 100;
 constexpr size_t kFramingBytes = 4'096;
 constexpr absl::Duration kRebuildPause = absl::Seconds(1);
 
-OutletReport ReportOf(const rd_kafka_message_t& message) {
+// Of a message that failed for this reason.
+absl::Status FailureOf(rd_kafka_resp_err_t error, const LastTrouble& trouble) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+    case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+      return trouble.Explain(absl::UnavailableError(
+          "the producer was closed before Kafka acknowledged the message"));
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+      return trouble.Explain(KafkaError(error, "Kafka"));
+    default:
+      return KafkaError(error, "Kafka");
+  }
+}
+
+OutletReport ReportOf(const rd_kafka_message_t& message,
+                      const LastTrouble& trouble) {
   OutletReport report;
   report.token = message._private;
   const rd_kafka_msg_status_t written = rd_kafka_message_status(&message);
@@ -24,7 +40,7 @@ OutletReport ReportOf(const rd_kafka_message_t& message) {
     report.offset = message.offset;
     return report;
   }
-  report.status = KafkaError(message.err, "Kafka");
+  report.status = FailureOf(message.err, trouble);
   if (written == RD_KAFKA_MSG_STATUS_PERSISTED) {
     // Written, but the answer was lost: an acknowledgement without offset.
     report.status = absl::OkStatus();
@@ -194,6 +210,8 @@ void ProducerHandle::Poll(rd_kafka_t* kafka, int timeout_ms) {
         absl::MutexLock lock(&mutex_);
         dead_ = true;
       }
+      trouble_.Take(rd_kafka_event_error(event),
+                    rd_kafka_event_error_string(event));
       LogInfo("Kafka producer",
               {{"sub_cluster", options_.sub_cluster.name()},
                {"error", rd_kafka_event_error_string(event)}});
@@ -207,10 +225,13 @@ void ProducerHandle::Poll(rd_kafka_t* kafka, int timeout_ms) {
 void ProducerHandle::TakeReports(rd_kafka_event_t* event) {
   std::vector<OutletReport> reports;
   reports.reserve(rd_kafka_event_message_count(event));
+  bool answered = false;
   while (const rd_kafka_message_t* message =
              rd_kafka_event_message_next(event)) {
-    reports.push_back(ReportOf(*message));
+    reports.push_back(ReportOf(*message, trouble_));
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) answered = true;
   }
+  if (answered) trouble_.Clear();
   if (!reports.empty()) sink_(reports);
 }
 

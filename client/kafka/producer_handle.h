@@ -19,6 +19,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "client/kafka/last_trouble.h"
 #include "client/outlet.h"
 #include "common/clock.h"
 
@@ -56,6 +57,7 @@ class ProducerHandle final : public Outlet {
 
   const ProducerHandleOptions options_;
   const OutletSink sink_;
+  LastTrouble trouble_;
   absl::Mutex mutex_;
   rd_kafka_t* kafka_ ABSL_GUARDED_BY(mutex_) = nullptr;
   // A fatal error was seen: nothing more is taken.

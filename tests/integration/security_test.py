@@ -203,14 +203,19 @@ class SecurityTest(unittest.TestCase):
         elsewhere.mkdir()
         said = self.ctl("--timeout", "4s", "consume", "client/h0", "-e",
                         code=1)
-        self.assertIn("security_ref: 'plain-login' is set", said)
+        no_folder = "security_ref: 'plain-login' is set"
+        self.assertIn(no_folder, said)
         self.write_credentials("plain", self.wrong, elsewhere)
-        for secrets in ([], ["--secrets-dir", elsewhere]):
+        for secrets, why in (([], no_folder),
+                             (["--secrets-dir", elsewhere],
+                              "uthentication failed")):
             said = self.ctl("--timeout", "4s", "produce", "client/h0", *secrets,
                             code=1, stdin="lost\n")
             self.assertIn("0 of 1 messages acknowledged", said)
-        self.ctl("--timeout", "4s", "consume", "client/h0", "-e",
-                 "--secrets-dir", elsewhere, code=1)
+            self.assertRegex(said, f"1 of 1 messages failed: .*{why}")
+        said = self.ctl("--timeout", "4s", "consume", "client/h0", "-e",
+                        "--secrets-dir", elsewhere, code=1)
+        self.assertIn("uthentication failed", said)
         read = self.ctl("consume", "client/h0", "-e", "-o", "beginning",
                         "--secrets-dir", self.secrets)
         self.assertEqual(read, "")

@@ -360,6 +360,9 @@ TEST_F(DispatcherTest, ReportsWhatWaitsAsCancelledWhenClosed) {
   dispatcher_->Close();
   ASSERT_THAT(reports(), SizeIs(1));
   EXPECT_TRUE(absl::IsCancelled(reports()[0].status));
+  EXPECT_THAT(reports()[0].status.ToString(),
+              HasSubstr("closed before the message was sent: its Kafka topic "
+                        "is still being created"));
   EXPECT_TRUE(absl::IsFailedPrecondition(Produce("nca/h1", "2")));
   EXPECT_TRUE(dispatcher_->Flush(milliseconds(0)).ok());
 }
