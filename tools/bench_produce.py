@@ -1,6 +1,9 @@
-"""The Producer against librdkafka alone, on one Apache Kafka broker."""
+"""Producers and Subscribers on one Apache Kafka broker; librdkafka alone is the
+peer."""
 
+import contextlib
 import pathlib
+import threading
 
 from bench_system import ROOT, Node
 from kafka_fleet import ClusterSpec, Fleet
@@ -11,10 +14,27 @@ PRODUCE = {
     "produce_overhead_p99":
         "99th percentile of a delivery at 2,000 messages/s, the same way",
 }
+# The axes of load: messages a second sent, and agents that read.
+SEND_RATES = (500, 2_000, 8_000)
+AGENTS = (1, 10, 40)
+RATES = {
+    **{f"send_{rate}_p99_ms":
+       f"99th percentile of a delivery at {rate:,} messages/s"
+       for rate in SEND_RATES},
+    **{f"subscribe_{agents}_p99_ms":
+       f"from Produce to the handlers of {agents} agent"
+       f"{'s' if agents > 1 else ''}, 1,000 messages/s in all, 99th percentile"
+       for agents in AGENTS},
+    "send_while_creating_p99_ratio":
+        "99th percentile of a delivery at 2,000 messages/s while Kafka topics "
+        "are created / while none are",
+}
 HOSTS = 1_000
 MESSAGES = 300_000
 PACED = 20_000
 RATE = 2_000
+SUBSCRIBE_MESSAGES = 8_000
+SUBSCRIBE_RATE = 1_000
 
 
 def kafka_version():
@@ -25,7 +45,9 @@ def kafka_version():
     raise RuntimeError("tools/setup.sh names no KAFKA_VERSIONS")
 
 
-def produce(bench, _wanted):
+@contextlib.contextmanager
+def node_on_kafka(bench):
+    """A node with 1,000 hosts on one broker."""
     with Fleet([ClusterSpec("a", kafka_version(), heap="1g")],
                bench.folder / "kafka") as fleet, \
             Node(bench, bench.folder / "produce") as node:
@@ -36,7 +58,11 @@ def produce(bench, _wanted):
             f"host-{i:06d},eu,z1\n" for i in range(HOSTS)))
         node.ctl("host", "import", hosts)
         node.wait_for_kafka()
+        yield node
 
+
+def produce(bench, _wanted):
+    with node_on_kafka(bench) as node:
         def run(kind, messages, rate):
             return bench.program("produce_load", kind, node.server, HOSTS,
                                  messages, rate)
@@ -81,5 +107,72 @@ def add_ratio(bench, name, values, scale, unit):
         if kind in values]
 
 
-GROUPS = [(PRODUCE, produce)]
+class TopicCreation(threading.Thread):
+    """Has Kafka topics created until its block ends."""
+
+    def __init__(self, node, name):
+        super().__init__()
+        self._node, self._name = node, name
+        self._ended = threading.Event()
+        self.created = 0
+
+    def run(self):
+        while not self._ended.is_set():
+            self._node.ctl("topic", "create", f"{self._name}-{self.created}",
+                           "--kind", "hashed", "--topics", 1,
+                           "--partitions", 50)
+            self.created += 1
+            self._ended.wait(0.1)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *unused):
+        self._ended.set()
+        self.join()
+
+
+def rates(bench, _wanted):
+    with node_on_kafka(bench) as node:
+        def send(kind, rate, seconds=6):
+            return bench.program("produce_load", kind, node.server, HOSTS,
+                                 rate * seconds, rate)["p99_us"] / 1_000
+
+        def subscribe(agents):
+            return bench.program("subscribe_load", node.server, agents,
+                                 SUBSCRIBE_MESSAGES,
+                                 SUBSCRIBE_RATE)["p99_us"] / 1_000
+
+        for kind in ("raw", "kafed"):  # the broker's compiler
+            bench.program("produce_load", kind, node.server, HOSTS, MESSAGES,
+                          0)
+        found = bench.rounds(3, {
+            **{f"{kind} {rate}/s":
+               lambda kind=kind, rate=rate: send(kind, rate)
+               for rate in SEND_RATES for kind in ("kafed", "raw")},
+            **{f"{agents} agents": lambda agents=agents: subscribe(agents)
+               for agents in AGENTS}})
+        for rate in SEND_RATES:
+            bench.add(f"send_{rate}_p99_ms", found[f"kafed {rate}/s"], "ms",
+                      [("librdkafka", found[f"raw {rate}/s"])])
+        for agents in AGENTS:
+            bench.add(f"subscribe_{agents}_p99_ms", found[f"{agents} agents"],
+                      "ms")
+
+        numbers = iter(range(100))
+
+        def while_creating():
+            with TopicCreation(node, f"c{next(numbers)}") as creation:
+                p99 = send("kafed", RATE)
+            node.wait_for_kafka()
+            return {"busy": p99, "created": creation.created}
+
+        found = bench.rounds(3, {"quiet": lambda: send("kafed", RATE),
+                                 "creating": while_creating})
+        bench.add("send_while_creating_p99_ratio",
+                  found["busy"] / found["quiet"], "ratio")
+
+
+GROUPS = [(PRODUCE, produce), (RATES, rates)]
 

@@ -77,6 +77,12 @@ processors.
   acknowledged by all, linger 5 ms; librdkafka alone is given the partitions
   that the Producer chooses, and writes no `kafed` header, or, to tell the
   header's part, one of the same size.
+- **Rates.** The same broker. `send_...` are messages handed over evenly, each
+  timed to its acknowledgement, beside librdkafka alone. `subscribe_...` are
+  Subscribers with consumers and a state of their own in one process, timed from
+  Produce to the handler. `send_while_creating_p99_ratio` has a logical topic
+  with a Kafka topic of 50 partitions created every tenth of a second or as fast
+  as the command line can.
 - **The whole reference federation** has 100,000 VPCs beside the fleet: one of
   100,000 hosts, 100 of 1,000, the others of 10. `reference_image` plans and
   applies all of it in one process and writes a snapshot; the node that is

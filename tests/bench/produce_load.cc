@@ -11,12 +11,9 @@
 // report.
 #include <librdkafka/rdkafka.h>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,71 +25,16 @@
 #include "client/rpc/grpc_connection.h"
 #include "common/kafka_header.h"
 #include "tests/bench/fleet_model.h"
+#include "tests/bench/message_load.h"
 
 namespace kafed::bench {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
 constexpr size_t kPayloadBytes = 200;
 constexpr milliseconds kTimeout{120'000};
 constexpr char kLingerMs[] = "5";
-
-[[noreturn]] void Die(const std::string& what) {
-  std::fprintf(stderr, "produce_load: %s\n", what.c_str());
-  std::_Exit(1);
-}
-
-// When each message was handed over and reported, by its number.
-class Times {
- public:
-  explicit Times(size_t messages) : sent_(messages), took_us_(messages) {}
-  void Sent(size_t number) { sent_[number] = SteadyClock::now(); }
-  void Reported(size_t number) {
-    took_us_[number] = std::chrono::duration<float, std::micro>(
-                           SteadyClock::now() - sent_[number])
-                           .count();
-    ++reported_;
-  }
-  size_t reported() const { return reported_; }
-  void Print() {
-    const double seconds =
-        std::chrono::duration<double>(SteadyClock::now() - sent_[0]).count();
-    const double cpu_us = 1e6 * static_cast<double>(std::clock()) /
-                          CLOCKS_PER_SEC / static_cast<double>(took_us_.size());
-    std::sort(took_us_.begin(), took_us_.end());
-    std::printf(
-        "{\"per_second\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, "
-        "\"cpu_us\": %.2f}\n",
-        static_cast<double>(took_us_.size()) / seconds,
-        took_us_[took_us_.size() / 2], took_us_[took_us_.size() * 99 / 100],
-        cpu_us);
-  }
-
- private:
-  std::vector<SteadyClock::time_point> sent_;
-  std::vector<float> took_us_;
-  std::atomic<size_t> reported_{0};
-};
-
 // Messages to each host that are not measured.
 constexpr size_t kWarmUp = 3;
-// A full buffer makes room while its owner waits.
-constexpr std::chrono::milliseconds kFullPause{1};
-
-// Calls `send` for each number at the rate.
-template <typename Send>
-void Pace(size_t messages, double rate, Send send) {
-  const auto begun = SteadyClock::now();
-  for (size_t i = 0; i < messages; ++i) {
-    if (rate > 0) {
-      std::this_thread::sleep_until(
-          begun +
-          std::chrono::duration_cast<SteadyClock::duration>(
-              std::chrono::duration<double>(static_cast<double>(i) / rate)));
-    }
-    send(i);
-  }
-}
 
 void RunKafed(const std::string& server, uint32_t hosts, size_t messages,
               double rate, Times* times) {
