@@ -1,5 +1,5 @@
-"""Data directories that a node must not take: what it says, and that it
-leaves them as they are.
+"""Data directories that a node must not take, and damaged ones: what it and
+the offline commands say, that what must stay does, and what can be recovered.
 
 Python's standard library only; a newer version's directory is made with the
 RocksDB library that kafed links (tests/support/rocks.py).
@@ -160,6 +160,74 @@ class DataDirectoryTest(unittest.TestCase):
         self.refused("cannot create the data directory DIR: Not a directory",
                      file, "DIR is not a data directory of kafed")
         self.assertEqual(file.read_text(), "x")
+
+    def topics(self):
+        _, address = self.serve()
+        found = json.loads(ctl(address, "topic", "list", "-o", "json"))
+        return address, [topic["spec"]["name"] for topic in found]
+
+    def damage(self):
+        """What verify names; it changes nothing."""
+        files = self.files()
+        done = kafed("verify", "--data-dir", self.data)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(self.files(), files)
+        return [line for line in (done.stdout + done.stderr).splitlines()
+                if line.startswith("damage: ")]
+
+    def change_row(self, family, key):
+        """Another bit in the middle of a row's value."""
+        value = bytearray(self.rows()[family, key])
+        value[len(value) // 2] ^= 0x10
+        with rocks.opened(self.data) as database:
+            database.put(family, key, bytes(value))
+
+    def log_keys(self):
+        return sorted(key for family, key in self.rows() if family == b"log")
+
+    def test_a_log_that_was_cut_is_not_taken_but_salvaged(self):
+        newest = max((path for path in (self.data / "db").glob("*.log")
+                      if path.stat().st_size), key=lambda path: path.name)
+        with open(newest, "r+b") as file:
+            file.truncate(newest.stat().st_size * 9 // 10)
+        done = kafed(*SERVE, "--data-dir", self.data)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"ends \d+ writes before what was "
+                         r"synced: .*kafed verify --data-dir")
+        self.assertRegex(self.damage()[0], "before what was synced")
+        saved = self.folder / "salvaged"
+        done = kafed("verify", "--data-dir", self.data, "--salvage", saved)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.data = self.folder / "restored"
+        self.name = self.data.name
+        done = kafed("restore", "--from", saved, "--data-dir", self.data)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        address, topics = self.topics()
+        self.assertEqual(topics, ["orders"])
+        self.assertIn(" 2:", ctl(address, "status"))
+
+    def test_a_damaged_entry_is_named_when_it_is_read(self):
+        second = self.log_keys()[1]
+        self.change_row(b"log", second)
+        self.assertRegex(self.damage()[0], "log entry 2")
+        # The snapshot behind it makes it harmless to the node.
+        address, topics = self.topics()
+        self.assertEqual(topics, ["orders"])
+        done = subprocess.run(
+            [BIN / "kafedctl", "--server", address, "events", "--from", "2"],
+            text=True, capture_output=True, check=False, timeout=PATIENCE_S)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertRegex(done.stderr, "log entry 2 is damaged: wrong checksum")
+
+    def test_a_damaged_snapshot_is_left_out(self):
+        rows = self.rows()
+        largest = max((key for family, key in rows if family == b"snapshot"),
+                      key=lambda key: len(rows[b"snapshot", key]))
+        self.change_row(b"snapshot", largest)
+        self.assertRegex(self.damage()[0], "snapshot")
+        self.assertEqual(self.topics()[1], ["orders"])
+        self.assertIn("snapshot can't be used",
+                      (self.folder / f"{self.name}.log").read_text())
 
 
 if __name__ == "__main__":

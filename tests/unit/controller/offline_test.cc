@@ -10,6 +10,9 @@
 #include "controller/offline/restore.h"
 #include "controller/offline/verify.h"
 #include "controller/write/node_log.h"
+#include "controller/write/recovery.h"
+#include "controller/write/replica.h"
+#include "federation/image/entry_codec.h"
 #include "federation/image/image_io.h"
 #include "tests/unit/controller/node_bench.h"
 #include "tests/unit/metastore/temp_directory.h"
@@ -128,6 +131,33 @@ TEST_F(OfflineTest, ADamagedEntryIsNamedAndASnapshotBehindItIsUsed) {
   const VerifyReport report = Look();
   EXPECT_THAT(report.damage, ElementsAre(HasSubstr("log entry 3")));
   EXPECT_EQ(report.recovered.Hash(), last_);
+}
+
+TEST_F(OfflineTest, AnEntryOfANewerFeatureLevelAsksForANewerVersion) {
+  const std::string says = "feature level " +
+                           std::to_string(federation::kFeatureLevel + 1) +
+                           " is above the highest this version supports";
+  {
+    auto node = NodeLog::Open({.directory = data_}, RealClock());
+    ASSERT_TRUE(node.ok()) << node.status();
+    const auto image = Recover(node->log.get(), node->snapshots.get());
+    ASSERT_TRUE(image.ok()) << image.status();
+    v1::Entry entry;
+    v1::EntryHeader& header = *entry.mutable_header();
+    *header.mutable_position() = PositionOf(*image);
+    header.mutable_position()->set_index(7);
+    header.set_predecessor_hash(image->head().header_hash);
+    header.set_feature_level(federation::kFeatureLevel + 1);
+    ASSERT_TRUE(
+        node->log
+            ->AppendAt(LogIndex(7),
+                       {.id = {1}, .payload = federation::EncodeEntry(entry)})
+            .ok());
+    EXPECT_THAT(
+        Recover(node->log.get(), node->snapshots.get()).status().ToString(),
+        HasSubstr(says));
+  }
+  EXPECT_THAT(Look().damage, Contains(HasSubstr(says)));
 }
 
 TEST_F(OfflineTest, WhatIsSalvagedCanBeRestored) {
