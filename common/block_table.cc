@@ -168,15 +168,31 @@ Place OwnPath(Node** root, uint64_t hash) {
   }
 }
 
+// The way of a look-up down to a page.
+struct Descent {
+  const Node* node;
+  int shift;
+  // To the child, which begins to be fetched; false: this is a page.
+  bool Step(uint64_t hash) {
+    if (node->is_page) return false;
+    shift -= kFanoutBits;
+    node = node->nodes()[ChildOf(hash, shift)];
+    __builtin_prefetch(node);
+    return true;
+  }
+  // At a page: where the pointer to the block is.
+  Block* const* BlockFor(uint64_t hash) const {
+    return &node->blocks()[BlockOf(hash, shift, node->bits)];
+  }
+};
+
 // Where a look-up finds the pointer to its block; null: the table is empty.
 Block* const* FindBlock(const Node* root, uint64_t hash) {
   if (root == nullptr) return nullptr;
-  int shift = 64;
-  while (!root->is_page) {
-    shift -= kFanoutBits;
-    root = root->nodes()[ChildOf(hash, shift)];
+  Descent descent{root, 64};
+  while (descent.Step(hash)) {
   }
-  return &root->blocks()[BlockOf(hash, shift, root->bits)];
+  return descent.BlockFor(hash);
 }
 
 size_t MemoryBytesOf(const Node* node) {
@@ -270,13 +286,24 @@ void BlockTable::FindMany(
   }
   constexpr size_t kGroup = 16;
   std::array<uint64_t, kGroup> hashes;
+  std::array<Descent, kGroup> descents;
   std::array<Block* const*, kGroup> places;
   std::array<const Block*, kGroup> blocks;
   for (size_t base = 0; base < keys.size(); base += kGroup) {
     const size_t count = std::min(kGroup, keys.size() - base);
     for (size_t i = 0; i < count; ++i) {
       hashes[i] = HashKey(keys[base + i]);
-      places[i] = FindBlock(root_, hashes[i]);
+      descents[i] = {root_, 64};
+    }
+    // All go down together: each step is fetched while the others are made.
+    for (bool further = true; further;) {
+      further = false;
+      for (size_t i = 0; i < count; ++i) {
+        further |= descents[i].Step(hashes[i]);
+      }
+    }
+    for (size_t i = 0; i < count; ++i) {
+      places[i] = descents[i].BlockFor(hashes[i]);
       __builtin_prefetch(places[i]);
     }
     for (size_t i = 0; i < count; ++i) {

@@ -179,6 +179,7 @@ inline void PrefetchRow(const Block* block, uint8_t tag) {
   if (matches == 0) return;
   const auto row = static_cast<uint32_t>(std::countr_zero(matches));
   __builtin_prefetch(block->data() + block->begin(row));
+  __builtin_prefetch(block->data() + block->end(row) - 1);
 }
 
 // What to make of a block: row `replaced` left out (kNoRow: none) and, unless

@@ -260,7 +260,9 @@ size_t RouteView::RouteMany(TopicId id, std::span<const std::string_view> ids,
       numbers[i] = values[i] ? OnlyPartition(*values[i])
                              : OwnerOfHash(id, ids[base + i]);
       segments[i] = numbers[i] ? WritableAt(id, *numbers[i]) : nullptr;
-      __builtin_prefetch(segments[i]);
+      if (segments[i] == nullptr) continue;
+      __builtin_prefetch(segments[i]);  // which may lie in two lines
+      __builtin_prefetch(&segments[i]->end_offset);
     }
     for (size_t i = 0; i < count; ++i) {
       Target& target = targets[base + i];
