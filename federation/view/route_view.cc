@@ -53,9 +53,10 @@ class KeyBuffer {
   void Set(TopicId topic, std::string_view id) {
     size_ = std::min(id.size(), bytes_.size() - 4);
     const uint32_t number = topic.value();
-    for (int i = 0; i < 4; ++i) {
-      bytes_[i] = static_cast<char>(number >> (24 - 8 * i));
-    }
+    const std::array<char, 4> head = {
+        static_cast<char>(number >> 24), static_cast<char>(number >> 16),
+        static_cast<char>(number >> 8), static_cast<char>(number)};
+    std::memcpy(bytes_.data(), head.data(), 4);
     std::memcpy(bytes_.data() + 4, id.data(), size_);
   }
   std::string_view view() const { return {bytes_.data(), size_ + 4}; }
