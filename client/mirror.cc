@@ -172,9 +172,13 @@ bool Mirror::Pause(milliseconds time) {
 
 void Mirror::Run() {
   size_t next = RandomNumber64() % options_.nodes.size();
+  std::unique_ptr<NodeConnection> connection;
   do {
     const std::string& address = options_.nodes[next++ % options_.nodes.size()];
-    const auto connection = options_.connector(address);
+    // The only node keeps its connection: what a slow one has begun goes on.
+    if (!connection || options_.nodes.size() > 1) {
+      connection = options_.connector(address);
+    }
     const absl::Status status = Serve(connection.get());
     lease_.Disconnected();
     {

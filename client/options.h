@@ -27,9 +27,10 @@ struct MirrorOptions {
   std::vector<std::string> regions;
   // File to start from when it exists; empty: none. See Mirror::SaveSnapshot.
   std::string snapshot_path;
-  // Pause between attempts to reach a node; doubles, with jitter.
+  // Pause between attempts to reach a node; doubles, with jitter. Short beside
+  // a lease, which may have to outlast several attempts.
   milliseconds backoff_min{50};
-  milliseconds backoff_max{5'000};
+  milliseconds backoff_max{1'000};
   const Clock* clock = &RealClock();
   Connector connector;
 };

@@ -4,7 +4,7 @@ import json
 import resource
 import subprocess
 
-from bench_system import HOSTS, Node, Process, Redis, say
+from bench_system import HOSTS, Node, Process, Redis, Repeated, say
 
 ROUTES = {
     "route_unary_64": "Route of one key, 64 calls in flight",
@@ -20,6 +20,15 @@ FOLLOW = {
     "mirror_bootstrap_1m_s": "a Mirror from nothing to its first view",
     "mirror_delta_1pct_bytes_ratio":
         "bytes of 1% new hosts / bytes of a full view",
+}
+STALLS = {
+    "bind_p99_while_saving_ratio":
+        "99th percentile of one binding while snapshots are saved / while "
+        "none is, 1 million hosts",
+    "bind_p99_while_bootstrapping_ratio":
+        "the same while fresh followers take the whole view",
+    "route_p99_while_bootstrapping_ratio":
+        "99th percentile of Route of one key, the same way",
 }
 FAN_OUT = {
     "follow_fanout_1000_p99_ms":
@@ -95,6 +104,48 @@ def binds(bench, _wanted):
               [("redis_set_pipelined", found["redis_set_pipelined"])])
 
 
+def stalls(bench, _wanted):
+    node = bench.node_1m()
+    numbers = iter(range(1_000))
+
+    def bind():
+        return bench.program("bind_load", "single", node.server,
+                             f"w{next(numbers)}", 4, 4)["p99_us"]
+
+    def route():
+        return bench.program("rpc_load", "kafed", node.server, HOSTS, 4,
+                             1)["p99_us"]
+
+    def save(number):
+        file = bench.folder / f"stall-{number}"
+        node.ctl("snapshot", "save", file)
+        file.unlink()
+
+    def bootstrap(_number):
+        bench.program("follow_load", "mirror", node.server)
+
+    def beside(action, measure, name):
+        def measured():
+            with Repeated(action) as other:
+                value = measure()
+            return {name: value, f"{name} done": other.times}
+        return measured
+
+    found = bench.rounds(3, {
+        "bind": bind,
+        "save": beside(save, bind, "bind while saving"),
+        "follow": beside(bootstrap, bind, "bind while bootstrapping"),
+        "route": route,
+        "routes": beside(bootstrap, route, "route while bootstrapping")})
+    for name, busy, quiet in (
+            ("bind_p99_while_saving_ratio", "bind while saving", "bind"),
+            ("bind_p99_while_bootstrapping_ratio", "bind while bootstrapping",
+             "bind"),
+            ("route_p99_while_bootstrapping_ratio",
+             "route while bootstrapping", "route")):
+        bench.add(name, found[busy] / found[quiet], "ratio")
+
+
 def follow(bench, _wanted):
     node = bench.node_1m()
     found = bench.rounds(3, {
@@ -133,5 +184,5 @@ def fan_out(bench, _wanted):
     bench.add("follow_fanout_1000_p99_ms", found["p99_ms"], "ms")
 
 
-GROUPS = [(ROUTES, routes), (FOLLOW, follow), (BINDS, binds),
+GROUPS = [(ROUTES, routes), (FOLLOW, follow), (STALLS, stalls), (BINDS, binds),
           (FAN_OUT, fan_out)]

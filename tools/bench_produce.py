@@ -3,9 +3,9 @@ peer."""
 
 import contextlib
 import pathlib
-import threading
+import time
 
-from bench_system import ROOT, Node
+from bench_system import ROOT, Node, Repeated
 from kafka_fleet import ClusterSpec, Fleet
 
 PRODUCE = {
@@ -107,32 +107,6 @@ def add_ratio(bench, name, values, scale, unit):
         if kind in values]
 
 
-class TopicCreation(threading.Thread):
-    """Has Kafka topics created until its block ends."""
-
-    def __init__(self, node, name):
-        super().__init__()
-        self._node, self._name = node, name
-        self._ended = threading.Event()
-        self.created = 0
-
-    def run(self):
-        while not self._ended.is_set():
-            self._node.ctl("topic", "create", f"{self._name}-{self.created}",
-                           "--kind", "hashed", "--topics", 1,
-                           "--partitions", 50)
-            self.created += 1
-            self._ended.wait(0.1)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *unused):
-        self._ended.set()
-        self.join()
-
-
 def rates(bench, _wanted):
     with node_on_kafka(bench) as node:
         def send(kind, rate, seconds=6):
@@ -163,10 +137,17 @@ def rates(bench, _wanted):
         numbers = iter(range(100))
 
         def while_creating():
-            with TopicCreation(node, f"c{next(numbers)}") as creation:
+            name = f"c{next(numbers)}"
+
+            def create(number):
+                node.ctl("topic", "create", f"{name}-{number}", "--kind",
+                         "hashed", "--topics", 1, "--partitions", 50)
+                time.sleep(0.1)
+
+            with Repeated(create) as creation:
                 p99 = send("kafed", RATE)
             node.wait_for_kafka()
-            return {"busy": p99, "created": creation.created}
+            return {"busy": p99, "created": creation.times}
 
         found = bench.rounds(3, {"quiet": lambda: send("kafed", RATE),
                                  "creating": while_creating})

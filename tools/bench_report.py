@@ -83,6 +83,9 @@ processors.
   Produce to the handler. `send_while_creating_p99_ratio` has a logical topic
   with a Kafka topic of 50 partitions created every tenth of a second or as fast
   as the command line can.
+- **Stalls.** On the node with a million hosts, four callers bind or ask one at
+  a time, alone and while `kafedctl snapshot save` or fresh followers run one
+  after the other; all share two processors.
 - **The whole reference federation** has 100,000 VPCs beside the fleet: one of
   100,000 hosts, 100 of 1,000, the others of 10. `reference_image` plans and
   applies all of it in one process and writes a snapshot; the node that is

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -256,6 +257,35 @@ class Node(Service):
     def stop(self):
         self.process.stop()
         self._clusters.close()
+
+
+class Repeated(threading.Thread):
+    """Does something again and again until its block ends."""
+
+    def __init__(self, action):
+        super().__init__()
+        self._action = action
+        self._ended = threading.Event()
+        self._error = None
+        self.times = 0
+
+    def run(self):
+        try:
+            while not self._ended.is_set():
+                self._action(self.times)
+                self.times += 1
+        except (RuntimeError, OSError) as error:
+            self._error = error
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *unused):
+        self._ended.set()
+        self.join()
+        if self._error is not None:
+            raise self._error
 
 
 class Bench:

@@ -153,7 +153,7 @@ absl::Status ProducerHandle::Send(const OutgoingMessage& message) {
   if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
     return absl::ResourceExhaustedError("librdkafka's queue is full");
   }
-  const absl::Status status = KafkaError(error, "Kafka");
+  absl::Status status = KafkaError(error, "Kafka");
   if (!absl::IsInvalidArgument(status)) return status;
   // Trying again would not help, and must not hold up what comes after it.
   failed_.push_back({message.token, Outcome::kFailed, -1, status, false});

@@ -22,7 +22,7 @@ small_disk.own_mounts()
 from kafed_node import (BIN, Node, admin_pb2, grpc, options,  # noqa: E402
                         routing_pb2, types_pb2)
 
-MEGABYTES = 64
+MEGABYTES = 96
 BATCH = 100  # hosts of one change
 LABELS = 8   # of each, incompressible: the write-ahead file is used up soon
 PATIENCE_S = 60
@@ -226,13 +226,14 @@ class DiskFullTest(unittest.TestCase):
 
     def test_room_for_what_is_in_memory_is_enough_to_go_on(self):
         self.start_node(floor=0)
-        # Write-ahead files that are kept to be recycled need no room again.
-        while self.write_ahead_bytes() < 20 << 20:
+        # Write-ahead files that are kept to be recycled need no room again;
+        # in memory are two buffers of 8 MiB at most.
+        while self.write_ahead_bytes() < 24 << 20:
             self.assertIsNone(self.change())
         self.disk.fill()
         self.assert_refused(self.change_until_refused())
         self.disk.free()
-        self.disk.fill(leave=14 << 20)
+        self.disk.fill(leave=20 << 20)
         self.change_until_taken()
         self.assert_kept_over_kill9()
 

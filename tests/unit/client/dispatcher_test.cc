@@ -373,6 +373,7 @@ TEST_F(DispatcherTest, KeepsTheOrderOfAKeyUnderManyThreadsAndMoves) {
   ASSERT_TRUE(Produce("nca/h1", "first").ok());
   ASSERT_TRUE(Produce("nca/h2", "first").ok());
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([this] {
       for (int i = 0; i < kEach; ++i) {

@@ -194,6 +194,7 @@ TEST_F(MarkerWriterTest, ThousandsAreWrittenInBatches) {
   std::vector<std::string> hosts;
   for (int i = 0; i < 2'500; ++i) hosts.push_back("many-" + std::to_string(i));
   AddHosts(hosts);
+  ASSERT_TRUE(AwaitReady("nca"));
   Join("blue", hosts);
   ASSERT_TRUE(AwaitNoMarkers());
   EXPECT_EQ(Markers().size(), 2'500u);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/federation/lab.h"
 #include "tests/unit/federation/snapshot_bytes.h"
 
@@ -472,7 +473,7 @@ class Player {
           lab_.image().sub_cluster(target.home).value().name;
       RC_ASSERT(bound.insert(home).second);
       RC_ASSERT(ClusterOf(number, partition) == home);
-      CheckStays(topic, id + "@" + home, partition);
+      CheckStays(topic, absl::StrCat(id, "@", home), partition);
     }
     std::erase_if(model_.partitions, [&](const auto& each) {
       const auto& [at, key] = each.first;
