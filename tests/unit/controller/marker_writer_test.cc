@@ -191,8 +191,10 @@ TEST_F(MarkerWriterTest, MarkersOfRemovedHostsAreSettled) {
 
 TEST_F(MarkerWriterTest, ThousandsAreWrittenInBatches) {
   Start();
-  std::vector<std::string> hosts;
-  for (int i = 0; i < 2'500; ++i) hosts.push_back("many-" + std::to_string(i));
+  std::vector<std::string> hosts(2'500);
+  for (size_t i = 0; i < hosts.size(); ++i) {
+    hosts[i] = "many-" + std::to_string(i);
+  }
   AddHosts(hosts);
   ASSERT_TRUE(AwaitReady("nca"));
   Join("blue", hosts);
