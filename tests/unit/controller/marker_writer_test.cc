@@ -17,6 +17,13 @@ struct SeenMarker {
   std::string place;
 };
 
+// name0, name1 and on.
+std::vector<std::string> Numbered(const std::string& name, size_t count) {
+  std::vector<std::string> names(count);
+  for (size_t i = 0; i < count; ++i) names[i] = name + std::to_string(i);
+  return names;
+}
+
 class MarkerWriterTest : public ::testing::Test, protected ReconcileBench {
  protected:
   void SetUp() override {
@@ -153,8 +160,7 @@ TEST_F(MarkerWriterTest, ABadPartitionDoesNotHoldUpOthers) {
   CreateTopic("other", v1::TOPIC_KIND_RESOURCE);
   Start();
   ASSERT_TRUE(AwaitReady("nca"));
-  std::vector<std::string> hosts;
-  for (int i = 0; i < 40; ++i) hosts.push_back("h" + std::to_string(i));
+  const std::vector<std::string> hosts = Numbered("h", 40);
   AddHosts(hosts);
   ASSERT_TRUE(AwaitReady("nca"));
   // The first 20 hosts are on nca.g1.0, the others on later ones.
@@ -191,10 +197,7 @@ TEST_F(MarkerWriterTest, MarkersOfRemovedHostsAreSettled) {
 
 TEST_F(MarkerWriterTest, ThousandsAreWrittenInBatches) {
   Start();
-  std::vector<std::string> hosts(2'500);
-  for (size_t i = 0; i < hosts.size(); ++i) {
-    hosts[i] = "many-" + std::to_string(i);
-  }
+  const std::vector<std::string> hosts = Numbered("many-", 2'500);
   AddHosts(hosts);
   ASSERT_TRUE(AwaitReady("nca"));
   Join("blue", hosts);
