@@ -3,6 +3,7 @@ peer."""
 
 import contextlib
 import pathlib
+import tempfile
 import time
 
 from bench_system import ROOT, Node, Repeated
@@ -114,9 +115,10 @@ def rates(bench, _wanted):
                                  rate * seconds, rate)["p99_us"] / 1_000
 
         def subscribe(agents):
-            return bench.program("subscribe_load", node.server, agents,
-                                 SUBSCRIBE_MESSAGES,
-                                 SUBSCRIBE_RATE)["p99_us"] / 1_000
+            with tempfile.TemporaryDirectory(dir=bench.folder) as states:
+                return bench.program("subscribe_load", node.server, agents,
+                                     SUBSCRIBE_MESSAGES, SUBSCRIBE_RATE,
+                                     states)["p99_us"] / 1_000
 
         for kind in ("raw", "kafed"):  # the broker's compiler
             bench.program("produce_load", kind, node.server, HOSTS, MESSAGES,

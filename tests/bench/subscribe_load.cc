@@ -1,11 +1,11 @@
 // subscribe_load: agents that read what a Producer sends them over Kafka.
 //
-//   subscribe_load SERVER AGENTS MESSAGES RATE
+//   subscribe_load SERVER AGENTS MESSAGES RATE FOLDER
 //
 // The agents are the hosts host-000000 ..., each a Subscriber with consumers
-// and a state of its own; they get MESSAGES in turn, RATE a second in all.
-// Before the clock starts each has had one. Prints one JSON line: times from
-// the Produce call to the agent's handler, which commits.
+// and a state of its own in FOLDER; they get MESSAGES in turn, RATE a second in
+// all. Before the clock starts each has had one. Prints one JSON line: times
+// from the Produce call to the agent's handler, which commits.
 #include <unistd.h>
 
 #include <atomic>
@@ -110,15 +110,13 @@ void Run(const std::string& server, uint32_t count, size_t messages,
 }
 
 int Main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: subscribe_load SERVER AGENTS MESSAGES RATE\n");
+  if (argc != 6) {
+    std::fprintf(stderr,
+                 "usage: subscribe_load SERVER AGENTS MESSAGES RATE FOLDER\n");
     return 2;
   }
-  std::string folder = std::filesystem::temp_directory_path() / "kafed-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) Die("no folder in " + folder);
   Run(argv[1], static_cast<uint32_t>(std::atoi(argv[2])),
-      static_cast<size_t>(std::atol(argv[3])), std::atof(argv[4]), folder);
-  std::filesystem::remove_all(folder);
+      static_cast<size_t>(std::atol(argv[3])), std::atof(argv[4]), argv[5]);
   return 0;
 }
 

@@ -70,10 +70,12 @@ class QuorumLogTest(unittest.TestCase):
         self.assertEqual(child.wait(120), 0, output)
 
     def assert_appends(self, child):
+        said = ""
         for line in child.stdout:
             if line.startswith("appended "):
                 return
-        self.fail("the program ended")
+            said += line
+        self.fail(f"the program ended:\n{said}")
 
     def test_a_server_that_is_killed_and_comes_back(self):
         self.under_faults(self.start(1), 3, lambda: 0)

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "client/view_snapshot.h"
@@ -98,6 +99,34 @@ TEST(Mirror, FollowsAndReceivesOnlyChangesAfterAReconnect) {
   EXPECT_TRUE((*mirror)->view()->Route("nca/host-2").ok());
   EXPECT_EQ(node->rows_sent() - before, 1u);
   EXPECT_EQ(node->first_requests().back().position().index(), 1u);
+}
+
+// How many connections a mirror of these nodes makes for three attempts.
+int ConnectionsOfThreeAttempts(std::vector<std::string> nodes) {
+  const auto node = FakeNode::Create();
+  node->Apply(Basics());
+  std::atomic<int> made{0};
+  MirrorOptions options = OptionsOf(node);
+  options.nodes = std::move(nodes);
+  options.connector = [&, inner = options.connector](const std::string& at) {
+    ++made;
+    return inner(at);
+  };
+  auto mirror = Mirror::Create(options);
+  EXPECT_TRUE(mirror.ok()) << mirror.status();
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_TRUE(node->WaitStreams(1));
+    node->SetUp(false);
+    EXPECT_TRUE(node->WaitStreams(0));
+    node->SetUp(true);
+  }
+  EXPECT_TRUE(node->WaitStreams(1));
+  return made;
+}
+
+TEST(Mirror, KeepsTheConnectionToTheOnlyNode) {
+  EXPECT_EQ(ConnectionsOfThreeAttempts({"fake:1"}), 1);
+  EXPECT_GE(ConnectionsOfThreeAttempts({"fake:1", "fake:2"}), 3);
 }
 
 TEST(Mirror, StaysAtItsPositionWhileTheNodeIsBehind) {

@@ -335,16 +335,7 @@ class Player {
   }
 
   static void AddFacts(Draft* draft) {
-    std::vector<v1::Record> facts;
-    draft->image().table(Table::kKafkaTopics).ForEach([&](auto key, auto row) {
-      const uint32_t id = ByteReader(key).Big32();
-      const auto state = DecodeRow<KafkaTopic>(row).state;
-      if (state == KafkaTopicState::kPlanned) {
-        facts.emplace_back().mutable_kafka_topic_created()->set_id(id);
-      } else if (state == KafkaTopicState::kDoomed) {
-        facts.emplace_back().mutable_kafka_topic_deleted()->set_id(id);
-      }
-    });
+    std::vector<v1::Record> facts = KafkaTopicFacts(draft->image());
     draft->image()
         .table(Table::kPendingMarkers)
         .ForEach([&](auto key, auto row) {

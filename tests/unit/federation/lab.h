@@ -11,12 +11,29 @@
 #include <utility>
 #include <vector>
 
+#include "common/bytes.h"
 #include "federation/image/entry_codec.h"
 #include "federation/image/incarnation.h"
 #include "federation/image/invariants.h"
 #include "federation/plan/planners.h"
 
 namespace kafed::federation {
+
+// What the coordinator would record: Kafka topics that are planned were made,
+// doomed ones are gone.
+inline std::vector<v1::Record> KafkaTopicFacts(const Image& image) {
+  std::vector<v1::Record> facts;
+  image.table(Table::kKafkaTopics).ForEach([&](auto key, auto row) {
+    const uint32_t id = ByteReader(key).Big32();
+    const auto state = DecodeRow<KafkaTopic>(row).state;
+    if (state == KafkaTopicState::kPlanned) {
+      facts.emplace_back().mutable_kafka_topic_created()->set_id(id);
+    } else if (state == KafkaTopicState::kDoomed) {
+      facts.emplace_back().mutable_kafka_topic_deleted()->set_id(id);
+    }
+  });
+  return facts;
+}
 
 class Lab {
  public:

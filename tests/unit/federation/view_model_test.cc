@@ -388,19 +388,9 @@ class World {
   // Kafka topics that are planned become ready, doomed ones go.
   absl::Status Settle() {
     return lab_.Commit([](Draft* draft) {
-      std::vector<v1::Record> facts;
-      draft->image()
-          .table(Table::kKafkaTopics)
-          .ForEach([&](auto key, auto row) {
-            const uint32_t id = ByteReader(key).Big32();
-            const auto state = DecodeRow<KafkaTopic>(row).state;
-            if (state == KafkaTopicState::kPlanned) {
-              facts.emplace_back().mutable_kafka_topic_created()->set_id(id);
-            } else if (state == KafkaTopicState::kDoomed) {
-              facts.emplace_back().mutable_kafka_topic_deleted()->set_id(id);
-            }
-          });
-      for (v1::Record& fact : facts) draft->Add(std::move(fact));
+      for (v1::Record& fact : KafkaTopicFacts(draft->image())) {
+        draft->Add(std::move(fact));
+      }
       return absl::OkStatus();
     });
   }
