@@ -188,8 +188,9 @@ TEST(Mirror, AcknowledgesAfterItsListenersAndClosesItsSession) {
     return std::vector<v1::SegmentCount>{count};
   };
   auto mirror = Mirror::CreateSession(
-      OptionsOf(node), session,
-      [&](ViewPointer view) { listened = view->position().index.value(); });
+      OptionsOf(node), session, [&](const ViewPointer& view) {
+        listened = view->position().index.value();
+      });
   ASSERT_TRUE((*mirror)->WaitLeased(kPatience).ok());
   node->Apply({});
   ASSERT_TRUE(node->WaitAcknowledged(2));
@@ -203,8 +204,8 @@ TEST(Mirror, AcknowledgesAfterItsListenersAndClosesItsSession) {
 TEST(Mirror, OpensANewSessionWhenTheNodeForgotIt) {
   auto node = FakeNode::Create();
   node->Apply(Basics());
-  auto mirror =
-      Mirror::CreateSession(OptionsOf(node), SessionSpec(), [](ViewPointer) {});
+  auto mirror = Mirror::CreateSession(OptionsOf(node), SessionSpec(),
+                                      [](const ViewPointer&) {});
   ASSERT_TRUE((*mirror)->WaitLeased(kPatience).ok());
   node->ForgetSessions();
   node->SetUp(false);
@@ -220,8 +221,8 @@ TEST(Mirror, SaysWhyItIsNotLeased) {
   auto node = FakeNode::Create();
   node->Apply(Basics());
   node->AnswerLeases(false);
-  auto mirror =
-      Mirror::CreateSession(OptionsOf(node), SessionSpec(), [](ViewPointer) {});
+  auto mirror = Mirror::CreateSession(OptionsOf(node), SessionSpec(),
+                                      [](const ViewPointer&) {});
   const absl::Status status = (*mirror)->WaitLeased(milliseconds(20));
   EXPECT_TRUE(absl::IsDeadlineExceeded(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("no lease"));
