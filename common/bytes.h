@@ -14,11 +14,14 @@
 namespace kafed {
 
 inline void PutVarint(uint64_t value, std::string* out) {
+  char bytes[10];
+  size_t size = 0;
   while (value >= 0x80) {
-    out->push_back(static_cast<char>(value | 0x80));
+    bytes[size++] = static_cast<char>(value | 0x80);
     value >>= 7;
   }
-  out->push_back(static_cast<char>(value));
+  bytes[size++] = static_cast<char>(value);
+  out->append(bytes, size);
 }
 
 inline void PutString(std::string_view value, std::string* out) {
@@ -28,9 +31,10 @@ inline void PutString(std::string_view value, std::string* out) {
 
 // Big-endian, so that keys sort as their numbers do.
 inline void PutBig32(uint32_t value, std::string* out) {
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out->push_back(static_cast<char>(value >> shift));
-  }
+  const char bytes[4] = {
+      static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+      static_cast<char>(value >> 8), static_cast<char>(value)};
+  out->append(bytes, sizeof bytes);
 }
 
 inline void PutBig64(uint64_t value, std::string* out) {
@@ -50,6 +54,11 @@ class ByteReader {
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
 
   uint64_t Varint() {
+    if (!rest_.empty() && static_cast<uint8_t>(rest_.front()) < 0x80) {
+      const auto byte = static_cast<uint8_t>(rest_.front());
+      rest_.remove_prefix(1);
+      return byte;
+    }
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
       if (rest_.empty()) return Fail();

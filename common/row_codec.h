@@ -14,6 +14,7 @@
 // was written by this program or checked by a checksum.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <string>
 #include <string_view>
@@ -104,6 +105,7 @@ class RowDecoder {
     const uint64_t count = reader_.Varint();
     values.clear();
     // Every element takes a byte at least: hostile counts allocate nothing.
+    values.reserve(std::min<size_t>({count, reader_.rest().size(), kReserved}));
     for (uint64_t i = 0; i < count && reader_.ok(); ++i) {
       values.emplace_back();
       Get(values.back());
@@ -112,6 +114,7 @@ class RowDecoder {
   template <typename T>
   requires requires(T& row, RowDecoder& a) { row.Fields(a); }
   void Get(T& row) { row.Fields(*this); }
+  static constexpr size_t kReserved = 64;
   ByteReader reader_;
   bool fits_ = true;
 };

@@ -5,37 +5,35 @@
 #include "common/status_macros.h"
 #include "federation/image/apply_family.h"
 #include "federation/image/limits.h"
+#include "federation/image/slots.h"
 
 namespace kafed::federation {
 namespace {
 
 // Adds `delta` to the charge of the slot and the share a partition sits in,
 // and keeps the list of Kafka topics with room.
-absl::Status Charge(TopicId topic_id, const Partition& partition, int64_t delta,
-                    Editor* editor) {
+absl::Status Charge(TopicId topic_id, const Topic& topic,
+                    const Partition& partition, int64_t delta, Editor* editor) {
   const Image& image = editor->image();
   const Segment* segment = partition.Writable();
   if (segment == nullptr) return absl::OkStatus();  // sealed: nothing to count
   const std::string slots_key = KeyOf(segment->kafka_topic);
-  auto slots = image.GetOr<Slots>(Table::kSlots, slots_key);
-  if (segment->kafka_partition >= slots.slots.size()) {
+  std::string slots(
+      image.table(Table::kSlots).Find(slots_key).value_or(std::string_view()));
+  uint32_t charge = 0;
+  if (!AddCharge(segment->kafka_partition, delta, &slots, &charge)) {
     return DoesNotApply("KeyBound", "the Kafka partition has no slot");
   }
-  Slots::Slot& slot = slots.slots[segment->kafka_partition];
-  slot.charge = static_cast<uint32_t>(slot.charge + delta);
-  editor->Put(Table::kSlots, slots_key, slots);
+  editor->PutBytes(Table::kSlots, slots_key, slots);
 
   const std::string share_key = KeyOf(topic_id, segment->sub_cluster);
   auto share = image.GetOr<Share>(Table::kShares, share_key);
   share.charge =
       static_cast<uint64_t>(static_cast<int64_t>(share.charge) + delta);
   const uint32_t limit =
-      EffectiveLimits(*image.topic(topic_id),
-                      *image.sub_cluster(segment->sub_cluster))
+      EffectiveLimits(topic, *image.sub_cluster(segment->sub_cluster))
           .keys_per_partition;
-  const bool room =
-      std::any_of(slots.slots.begin(), slots.slots.end(),
-                  [&](const Slots::Slot& each) { return each.charge < limit; });
+  const bool room = charge < limit || HasRoom(slots, limit);
   const auto at = std::lower_bound(share.with_room.begin(),
                                    share.with_room.end(), segment->kafka_topic);
   const bool listed =
@@ -135,7 +133,7 @@ absl::Status Apply(const v1::KeyBound& record, Editor* editor) {
       editor->Put(Table::kHosts, record.key(), *host);
     }
   }
-  return Charge(topic_id, *partition, charge, editor);
+  return Charge(topic_id, *topic, *partition, charge, editor);
 }
 
 absl::Status Apply(const v1::KeyUnbound& record, Editor* editor) {
@@ -176,7 +174,8 @@ absl::Status Apply(const v1::KeyUnbound& record, Editor* editor) {
   }
   // A resource's partition stays charged: it is never used for another.
   if (topic->kind == v1::TOPIC_KIND_RESOURCE) return absl::OkStatus();
-  return Charge(topic_id, *partition, -static_cast<int64_t>(charge), editor);
+  return Charge(topic_id, *topic, *partition, -static_cast<int64_t>(charge),
+                editor);
 }
 
 absl::Status Apply(const v1::ResourceAdded& record, Editor* editor) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "common/status_macros.h"
+#include "federation/image/slots.h"
 #include "federation/placement/lbmrc.h"
 
 namespace kafed::federation {
@@ -27,14 +28,14 @@ bool HasZone(const SubCluster& sub_cluster, std::string_view zone) {
 }
 
 // The emptiest slot that takes `charge` more, the first among equals.
-std::optional<uint32_t> EmptiestSlot(const Slots& slots, uint32_t charge,
-                                     uint32_t limit) {
-  std::optional<uint32_t> best;
-  for (uint32_t i = 0; i < slots.slots.size(); ++i) {
-    const Slots::Slot& slot = slots.slots[i];
-    if (slot.partition_plus_1 == 0 || slot.charge + charge > limit) continue;
-    if (!best || slot.charge < slots.slots[*best].charge) best = i;
-  }
+std::optional<Slots::Slot> EmptiestSlot(std::string_view slots, uint32_t charge,
+                                        uint32_t limit) {
+  std::optional<Slots::Slot> best;
+  ForEachSlot(slots, [&](uint32_t, const Slots::Slot& slot) {
+    if (slot.partition_plus_1 == 0 || slot.charge + charge > limit) return true;
+    if (!best || slot.charge < best->charge) best = slot;
+    return best->charge > 0;
+  });
   return best;
 }
 
@@ -51,28 +52,47 @@ bool Placer::TakesKeys(const SubCluster& sub_cluster) {
          sub_cluster.state == v1::SUB_CLUSTER_STATE_ACTIVE;
 }
 
-Placer::Placer(Draft* draft)
-    : draft_(draft), sub_clusters_(draft->image().SubClusters()) {}
+Placer::Placer(Draft* draft) : draft_(draft) {
+  for (auto& [id, row] : draft->image().SubClusters()) {
+    known_.push_back({.id = id, .row = std::move(row)});
+  }
+}
 
 const Topic& Placer::TopicRow(TopicId id) {
   if (cached_topic_id_ != id) {
     cached_topic_ = *draft_->image().topic(id);
     cached_topic_id_ = id;
+    for (Known& each : known_) {
+      each.limits = EffectiveLimits(cached_topic_, each.row);
+      each.share_bytes.clear();
+      each.share = {};
+    }
   }
   return cached_topic_;
 }
 
-std::vector<Placer::Candidate> Placer::Candidates(const PlacementWish& wish,
-                                                  const Topic& topic) const {
+void Placer::Refresh(Known* known) const {
+  const std::string_view bytes = draft_->image()
+                                     .table(Table::kShares)
+                                     .Find(KeyOf(cached_topic_id_, known->id))
+                                     .value_or(std::string_view());
+  if (bytes == known->share_bytes) return;
+  known->share_bytes = bytes;
+  known->share = bytes.empty() ? Share() : DecodeRow<Share>(bytes);
+}
+
+std::vector<Placer::Candidate> Placer::Candidates(const PlacementWish& wish) {
   std::vector<Candidate> candidates;
-  for (const auto& [id, row] : sub_clusters_) {
-    if (wish.home.valid() ? id != wish.home
-                          : row.region != wish.region || !TakesKeys(row)) {
+  candidates.reserve(known_.size());
+  for (Known& each : known_) {
+    if (wish.home.valid()
+            ? each.id != wish.home
+            : each.row.region != wish.region || !TakesKeys(each.row)) {
       continue;
     }
-    candidates.push_back({id, &row, EffectiveLimits(topic, row),
-                          draft_->image().share(wish.topic, id),
-                          wish.zone.empty() || HasZone(row, wish.zone)});
+    Refresh(&each);
+    candidates.push_back(
+        {&each, wish.zone.empty() || HasZone(each.row, wish.zone)});
   }
   return candidates;
 }
@@ -84,24 +104,26 @@ absl::StatusOr<PlacementChoice> Placer::Place(const PlacementWish& wish) {
         "region: topic " + topic.name + " is not in region " +
         std::string(wish.region) + "; its regions are set when it is created");
   }
-  const std::vector<Candidate> candidates = Candidates(wish, topic);
+  const std::vector<Candidate> candidates = Candidates(wish);
   std::vector<LbmrcCandidate> rated;
-  for (const Candidate& each : candidates) {
+  rated.reserve(candidates.size());
+  for (const auto& [known, local] : candidates) {
+    const Known& each = *known;
     const uint64_t capacity = Capacity(each.limits);
     const uint32_t need = wish.exclusive ? each.limits.keys_per_partition : 1;
     // Residual relative to limit x weight: equal weights fill evenly.
     const double quota =
-        static_cast<double>(capacity) * std::max(1u, each.row->weight);
+        static_cast<double>(capacity) * std::max(1u, each.row.weight);
     const double used = static_cast<double>(each.share.charge);
     const ServiceLoad load{1, used / std::max(quota, 1.0), 1, 1};
     const bool room = !each.share.with_room.empty() ||
                       each.share.kafka_topics < each.limits.topics;
-    rated.push_back({each.local, room && each.share.charge + need <= capacity,
+    rated.push_back({local, room && each.share.charge + need <= capacity,
                      Residual({&load, 1})});
   }
   // A candidate may turn out to have no empty partition for an exclusive key.
   while (const auto choice = ChooseLbmrc(rated)) {
-    auto placed = PlaceOn(candidates[*choice], wish);
+    auto placed = PlaceOn(*candidates[*choice].known, wish);
     if (placed.ok()) {
       placed->reason.set_candidates(static_cast<uint32_t>(candidates.size()));
       placed->reason.set_spilled(!candidates[*choice].local);
@@ -112,7 +134,7 @@ absl::StatusOr<PlacementChoice> Placer::Place(const PlacementWish& wish) {
   return NoRoom(wish, topic, candidates);
 }
 
-absl::StatusOr<PlacementChoice> Placer::PlaceOn(const Candidate& candidate,
+absl::StatusOr<PlacementChoice> Placer::PlaceOn(const Known& candidate,
                                                 const PlacementWish& wish) {
   const uint32_t limit = candidate.limits.keys_per_partition;
   const uint32_t charge = wish.exclusive ? limit : 1;
@@ -120,13 +142,14 @@ absl::StatusOr<PlacementChoice> Placer::PlaceOn(const Candidate& candidate,
   choice.sub_cluster = candidate.id;
   choice.reason.set_used(candidate.share.charge);
   choice.reason.set_limit(Capacity(candidate.limits));
-  choice.reason.set_weight(candidate.row->weight);
+  choice.reason.set_weight(candidate.row.weight);
   const auto take = [&](KafkaTopicId id) {
-    const auto slots = draft_->image().GetOr<Slots>(Table::kSlots, KeyOf(id));
-    const auto slot = EmptiestSlot(slots, charge, limit);
+    const auto slots = draft_->image().table(Table::kSlots).Find(KeyOf(id));
+    if (!slots) return false;
+    const auto slot = EmptiestSlot(*slots, charge, limit);
     if (!slot) return false;
-    choice.partition = PartitionNumber(slots.slots[*slot].partition_plus_1 - 1);
-    choice.reason.set_partition_keys(slots.slots[*slot].charge);
+    choice.partition = PartitionNumber(slot->partition_plus_1 - 1);
+    choice.reason.set_partition_keys(slot->charge);
     return true;
   };
   for (const KafkaTopicId id : candidate.share.with_room) {
@@ -187,25 +210,26 @@ absl::Status Placer::NoRoom(const PlacementWish& wish, const Topic& topic,
   uint64_t used = 0;
   uint64_t capacity = 0;
   std::string limits;
-  for (const Candidate& each : candidates) {
+  for (const auto& [known, local] : candidates) {
+    const Known& each = *known;
     used += each.share.charge;
     capacity += Capacity(each.limits);
-    limits += (limits.empty() ? "" : ", ") + each.row->name + " " +
+    limits += (limits.empty() ? "" : ", ") + each.row.name + " " +
               std::to_string(each.share.charge) +
               (each.share.dead == 0
                    ? std::string()
                    : ", " + std::to_string(each.share.dead) +
                          " of them dead partitions of removed resources,") +
-              " of " + LimitsText(topic, *each.row, each.limits);
+              " of " + LimitsText(topic, each.row, each.limits);
   }
   return absl::ResourceExhaustedError(
       "topic " + topic.name + ": region " +
       std::string(wish.home.valid()
-                      ? std::string_view(candidates[0].row->region)
+                      ? std::string_view(candidates[0].known->row.region)
                       : wish.region) +
       " is full: " + std::to_string(used) + " of " + std::to_string(capacity) +
       " keys: " + limits + "; room for 1 more is missing; " +
-      AdviceForRoom(topic, candidates[0].row->name, wish.home.valid()));
+      AdviceForRoom(topic, candidates[0].known->row.name, wish.home.valid()));
 }
 
 std::string AdviceForRoom(const Topic& topic, const std::string& sub_cluster,

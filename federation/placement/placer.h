@@ -50,23 +50,28 @@ class Placer {
   static bool TakesKeys(const SubCluster& sub_cluster);
 
  private:
-  struct Candidate {
+  // A sub-cluster and, for the topic placed last, its limits and load.
+  struct Known {
     SubClusterId id;
-    const SubCluster* row;
+    SubCluster row;
     LimitsFields limits;
+    std::string share_bytes;  // of which `share` is decoded
     Share share;
+  };
+  struct Candidate {
+    const Known* known;
     bool local;
   };
-  std::vector<Candidate> Candidates(const PlacementWish& wish,
-                                    const Topic& topic) const;
+  std::vector<Candidate> Candidates(const PlacementWish& wish);
+  void Refresh(Known* known) const;
   absl::Status NoRoom(const PlacementWish& wish, const Topic& topic,
                       const std::vector<Candidate>& candidates) const;
-  absl::StatusOr<PlacementChoice> PlaceOn(const Candidate& candidate,
+  absl::StatusOr<PlacementChoice> PlaceOn(const Known& candidate,
                                           const PlacementWish& wish);
   const Topic& TopicRow(TopicId id);
 
   Draft* draft_;
-  std::vector<std::pair<SubClusterId, SubCluster>> sub_clusters_;
+  std::vector<Known> known_;
   TopicId cached_topic_id_;
   Topic cached_topic_;
 };

@@ -53,9 +53,8 @@ std::optional<PlacementChoice> Former(TopicId topic, const std::string& id,
   return choice;
 }
 
-absl::Status BindHost(const std::string& id, TopicId topic, Placer* placer,
-                      Draft* draft) {
-  const Host host = *draft->image().host(id);
+absl::Status BindHost(const std::string& id, const Host& host, TopicId topic,
+                      Placer* placer, Draft* draft) {
   std::optional<PlacementChoice> choice =
       Former(topic, id, host, draft->image());
   if (!choice) {
@@ -136,18 +135,25 @@ absl::Status PlanAddHosts(std::span<const v1::HostSpec> hosts, bool resume,
                           Draft* draft) {
   Placer placer(draft);
   const auto topics = UnicastTopics(draft->image());
-  for (const v1::HostSpec& host : hosts) {
-    if (const auto existing = draft->image().host(host.id())) {
-      if (resume && existing->region == host.region()) continue;
-      return absl::AlreadyExistsError("host.id: host '" + host.id() +
+  for (const v1::HostSpec& spec : hosts) {
+    if (const auto existing = draft->image().host(spec.id())) {
+      if (resume && existing->region == spec.region()) continue;
+      return absl::AlreadyExistsError("host.id: host '" + spec.id() +
                                       "' exists already");
     }
     v1::Record record;
-    *record.mutable_host_added()->mutable_host() = host;
+    *record.mutable_host_added()->mutable_host() = spec;
     draft->Add(std::move(record));
+    Host host;
+    host.region = spec.region();
+    host.zone = spec.zone();
     for (const auto& [id, topic] : topics) {
-      if (!AllowsRegion(topic, host.region())) continue;
-      RETURN_IF_ERROR(BindHost(host.id(), id, &placer, draft));
+      if (!AllowsRegion(topic, spec.region())) continue;
+      RETURN_IF_ERROR(BindHost(spec.id(), host, id, &placer, draft));
+      // The first partition is the host's home, for those of other topics.
+      if (!host.home.valid() && topics.size() > 1) {
+        host = *draft->image().host(spec.id());
+      }
     }
   }
   return absl::OkStatus();
@@ -164,7 +170,7 @@ absl::Status PlanBindHosts(std::span<const std::string> hosts, TopicId topic_id,
         draft->image().binding(topic_id, id)) {
       continue;
     }
-    RETURN_IF_ERROR(BindHost(id, topic_id, &placer, draft));
+    RETURN_IF_ERROR(BindHost(id, *host, topic_id, &placer, draft));
   }
   return absl::OkStatus();
 }
