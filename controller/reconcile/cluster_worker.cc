@@ -1,6 +1,8 @@
 #include "controller/reconcile/cluster_worker.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "common/log.h"
@@ -76,14 +78,19 @@ void ClusterWorker::Loop() {
 }
 
 void ClusterWorker::Round() {
-  const auto image = context_.replica->image();
-  const auto row = image->sub_cluster(id_);
+  std::optional<federation::SubCluster> row;
+  bool new_work = false;
+  {
+    // Not for longer: what changes while an image is held takes memory twice.
+    const auto image = context_.replica->image();
+    row = image->sub_cluster(id_);
+    if (row) new_work = Refresh(*image);
+  }
   if (!row) {
     // Removed: the coordinator ends this worker soon.
     next_look_ = context_.clock->Steady() + options_.interval;
     return;
   }
-  const bool new_work = Refresh(*image);
   const bool new_contact = ContactOf(*row) != contact_;
   if (new_contact) {
     contact_ = ContactOf(*row);
@@ -94,7 +101,7 @@ void ClusterWorker::Round() {
   }
   if (new_contact || (new_work && workable_) ||
       context_.clock->Steady() >= next_look_) {
-    Look(*image, *row);
+    Look(*row);
   }
   if (workable_) WriteMarkers();
 }
@@ -104,11 +111,14 @@ bool ClusterWorker::Refresh(const Image& image) {
   if (table.digest() == topics_digest_) return false;
   topics_digest_ = table.digest();
   wanted_.clear();
-  table.ForEach([this](std::string_view key, std::string_view value) {
+  std::map<federation::TopicId, federation::Topic> logical;
+  for (auto& [id, topic] : image.Topics()) logical[id] = std::move(topic);
+  table.ForEach([&](std::string_view key, std::string_view value) {
     auto row = DecodeRow<KafkaTopic>(value);
     if (row.sub_cluster != id_) return;
-    wanted_.push_back(
-        {federation::KafkaTopicId(ByteReader(key).Big32()), std::move(row)});
+    federation::Topic& topic = logical[row.topic];
+    wanted_.push_back({federation::KafkaTopicId(ByteReader(key).Big32()),
+                       std::move(row), topic});
   });
   std::sort(wanted_.begin(), wanted_.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
@@ -122,8 +132,7 @@ bool ClusterWorker::Refresh(const Image& image) {
   return fresh;
 }
 
-void ClusterWorker::Look(const Image& image,
-                         const federation::SubCluster& row) {
+void ClusterWorker::Look(const federation::SubCluster& row) {
   ++context_.stats->rounds;
   if (connection_ == nullptr) {
     auto made = options_.connect(row);
@@ -140,7 +149,7 @@ void ClusterWorker::Look(const Image& image,
   next_look_ = context_.clock->Steady() + options_.interval;
   if (!workable_) return;
   ++busy_looks_;
-  const auto more = topics_.Pass(image, wanted_, *seen, connection_.get());
+  const auto more = topics_.Pass(row, wanted_, *seen, connection_.get());
   if (!more.ok()) {
     ++context_.stats->failures;
     LogWarning("work on a sub-cluster failed, will be tried again",

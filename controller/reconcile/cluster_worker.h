@@ -56,7 +56,7 @@ class ClusterWorker {
  private:
   void Loop();
   void Round();
-  void Look(const federation::Image& image, const federation::SubCluster& row);
+  void Look(const federation::SubCluster& row);
   // Records a change of health; whether the sub-cluster may be worked on.
   absl::StatusOr<bool> RecordHealth(const KafkaClusterDescription& seen);
   void Failed(const absl::Status& why);

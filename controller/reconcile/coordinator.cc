@@ -87,11 +87,12 @@ void Coordinator::Loop() {
 }
 
 void Coordinator::Round() {
-  const auto image = replica_.image();
-  SyncWorkers(*image);
-  WakeWorkers(*image);
-  PlanAheadIfNeeded(*image);
-  SettleOrphanedMarkers(*image);
+  // None is held for the whole round: what changes meanwhile takes memory
+  // twice.
+  SyncWorkers(*replica_.image());
+  WakeWorkers(*replica_.image());
+  PlanAheadIfNeeded();
+  SettleOrphanedMarkers(*replica_.image());
   ExpireSessions();
 }
 
@@ -130,9 +131,10 @@ void Coordinator::WakeWorkers(const Image& image) {
   for (const auto& [id, worker] : workers_) worker->Wake();
 }
 
-void Coordinator::PlanAheadIfNeeded(const Image& image) {
-  Digests digests = DigestsOf(image, {Table::kSubClusters, Table::kTopics,
-                                      Table::kShares, Table::kSlots});
+void Coordinator::PlanAheadIfNeeded() {
+  Digests digests = DigestsOf(
+      *replica_.image(),
+      {Table::kSubClusters, Table::kTopics, Table::kShares, Table::kSlots});
   if (digests == planned_for_) return;
   const auto planned =
       writer_.Run([](federation::Draft* draft) -> absl::StatusOr<std::string> {

@@ -48,7 +48,7 @@ class Coordinator {
   // A worker for each sub-cluster of the image, and no other.
   void SyncWorkers(const federation::Image& image);
   void WakeWorkers(const federation::Image& image);
-  void PlanAheadIfNeeded(const federation::Image& image);
+  void PlanAheadIfNeeded();
   void SettleOrphanedMarkers(const federation::Image& image);
   void ExpireSessions();
 

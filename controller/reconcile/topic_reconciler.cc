@@ -59,8 +59,9 @@ TopicReconciler::TopicReconciler(const CoordinatorOptions* options,
     : options_(*options), clock_(*clock), writer_(*writer), stats_(*stats) {}
 
 absl::StatusOr<bool> TopicReconciler::Pass(
-    const federation::Image& image, const std::vector<WantedTopic>& wanted,
-    const KafkaClusterDescription& seen, KafkaCluster* kafka) {
+    const federation::SubCluster& sub_cluster,
+    const std::vector<WantedTopic>& wanted, const KafkaClusterDescription& seen,
+    KafkaCluster* kafka) {
   facts_.clear();
   more_ = false;
   for (auto* texts : {&refusals_, &fence_drift_, &suspected_}) {
@@ -68,7 +69,7 @@ absl::StatusOr<bool> TopicReconciler::Pass(
   }
   FindCompleted(wanted, seen);
   // A request that fails keeps nothing of what was seen from being recorded.
-  absl::Status outcome = Create(image, wanted, seen, kafka);
+  absl::Status outcome = Create(sub_cluster, wanted, seen, kafka);
   if (outcome.ok()) outcome = Delete(wanted, kafka);
   if (outcome.ok()) outcome = LookAtSettings(wanted, kafka);
   FindDrift(wanted, seen);
@@ -107,27 +108,23 @@ void TopicReconciler::FindCompleted(const std::vector<WantedTopic>& wanted,
 }
 
 NewKafkaTopic TopicReconciler::MakeTopic(
-    const federation::Image& image, const WantedTopic& topic,
+    const federation::SubCluster& sub_cluster, const WantedTopic& topic,
     const KafkaClusterDescription& seen) const {
-  const auto logical = image.topic(topic.row.topic);
-  const auto sub_cluster = image.sub_cluster(topic.row.sub_cluster);
   // Brokers that are down just now count: else topics created meanwhile would
   // stay under-replicated for good. Kafka refuses, and we ask again.
-  const uint32_t brokers =
-      std::max(seen.brokers, sub_cluster ? sub_cluster->brokers : 0);
+  const uint32_t brokers = std::max(seen.brokers, sub_cluster.brokers);
   NewKafkaTopic made;
   made.name = topic.row.name;
   made.partitions = topic.row.partitions;
-  made.replication = logical && logical->replication != 0
-                         ? logical->replication
+  made.replication = topic.logical.replication != 0
+                         ? topic.logical.replication
                          : std::clamp(brokers, 1u, kWantedReplication);
-  made.config =
-      KafkaTopicSettings(logical.value_or(federation::Topic()),
-                         made.replication, options_.fence_window, spelling_);
+  made.config = KafkaTopicSettings(topic.logical, made.replication,
+                                   options_.fence_window, spelling_);
   return made;
 }
 
-absl::Status TopicReconciler::Create(const federation::Image& image,
+absl::Status TopicReconciler::Create(const federation::SubCluster& sub_cluster,
                                      const std::vector<WantedTopic>& wanted,
                                      const KafkaClusterDescription& seen,
                                      KafkaCluster* kafka) {
@@ -139,7 +136,7 @@ absl::Status TopicReconciler::Create(const federation::Image& image,
     const size_t count = std::min(kBatch, missing.size() - first);
     std::vector<NewKafkaTopic> batch;
     for (size_t i = first; i < first + count; ++i) {
-      batch.push_back(MakeTopic(image, missing[i], seen));
+      batch.push_back(MakeTopic(sub_cluster, missing[i], seen));
     }
     ASSIGN_OR_RETURN(const auto statuses,
                      kafka->CreateTopics(batch, options_.call_timeout));

@@ -27,6 +27,7 @@ namespace kafed::controller {
 struct WantedTopic {
   federation::KafkaTopicId id;
   federation::KafkaTopic row;
+  federation::Topic logical;
 };
 
 class TopicReconciler {
@@ -38,7 +39,7 @@ class TopicReconciler {
   // Compares, acts and records. True if there is more to see soon. An error is
   // Kafka's or the writer's; what was done before it stands, the next pass goes
   // on from there.
-  absl::StatusOr<bool> Pass(const federation::Image& image,
+  absl::StatusOr<bool> Pass(const federation::SubCluster& sub_cluster,
                             const std::vector<WantedTopic>& wanted,
                             const KafkaClusterDescription& seen,
                             KafkaCluster* kafka);
@@ -47,10 +48,10 @@ class TopicReconciler {
   static constexpr size_t kBatch = 20;
 
  private:
-  absl::Status Create(const federation::Image& image,
+  absl::Status Create(const federation::SubCluster& sub_cluster,
                       const std::vector<WantedTopic>& wanted,
                       const KafkaClusterDescription& seen, KafkaCluster* kafka);
-  NewKafkaTopic MakeTopic(const federation::Image& image,
+  NewKafkaTopic MakeTopic(const federation::SubCluster& sub_cluster,
                           const WantedTopic& topic,
                           const KafkaClusterDescription& seen) const;
   absl::Status Delete(const std::vector<WantedTopic>& wanted,

@@ -259,6 +259,21 @@ TEST_F(CoordinatorTest, AHangingOneDelaysNoOther) {
   hanging.With([](FakeKafkaState& state) { state.hang = false; });
 }
 
+// What changes while an image is held takes memory twice.
+TEST_F(CoordinatorTest, AHangingOneHoldsNoImage) {
+  FakeKafka& hanging = AddFake("b:1");
+  hanging.With([](FakeKafkaState& state) { state.hang = true; });
+  Start();
+  AddCluster("b", "b:1");
+  ASSERT_TRUE(Eventually([&] {
+    return hanging.With([](auto& state) { return state.describes; }) > 0;
+  }));
+  const std::weak_ptr<const federation::Image> then = replica->image();
+  AddCluster("a", "a:1");
+  EXPECT_TRUE(Eventually([&] { return then.expired(); }));
+  hanging.With([](FakeKafkaState& state) { state.hang = false; });
+}
+
 TEST_F(CoordinatorTest, NewBootstrapServersAreUsedAtOnce) {
   options.first_backoff = options.max_backoff = milliseconds(3'600'000);
   Start();
@@ -286,6 +301,7 @@ TEST_F(CoordinatorTest, PlansTheNextKafkaTopicAheadOfNeed) {
   AddCluster("a", "a:1");
   CreateTopic("nca", v1::TOPIC_KIND_UNICAST, 2);  // room for 20 hosts each
   std::vector<std::string> hosts;
+  hosts.reserve(17);
   for (int i = 0; i < 17; ++i) hosts.push_back("host-" + std::to_string(i));
   AddHosts(hosts);
   EXPECT_TRUE(Eventually([&] {
