@@ -1,7 +1,8 @@
 #include "controller/write/writer.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
-#include <vector>
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -21,9 +22,11 @@ using federation::Table;
 
 // A client's clock may be off by this much (design, section 11).
 constexpr uint64_t kClientClockSlackMs = 2 * 60 * 1000;
-// A group is closed when its records pass this size: compressed it stays well
-// below the limit of an entry.
-constexpr size_t kGroupBytes = 384 * 1024;
+// A batch is full when its records pass this size.
+constexpr size_t kGroupBytes = 192 * 1024;
+// What commands may share: then an entry is below its limit even if it can't
+// be compressed, and none is refused for the size of another.
+constexpr size_t kSharedBytes = metastore::kMaxEntryBytes - 32 * 1024;
 constexpr absl::Duration kRetryPause = absl::Milliseconds(20);
 
 // `now_ms` is the entry's time, which answers are forgotten by; the client's
@@ -57,14 +60,21 @@ absl::Status CheckSameRequest(uint64_t former, uint64_t fingerprint) {
       "same request, anything else needs an id of its own");
 }
 
+bool Writer::Batch::Full() const {
+  return closed || draft.bytes() >= kGroupBytes || commands.size() >= kMaxGroup;
+}
+
 Writer::Writer(metastore::SharedLog* log, Replica* replica, const Clock* clock,
                uint64_t node_id)
     : log_(*log),
       replica_(*replica),
       clock_(*clock),
       entry_clock_(clock),
-      node_id_(node_id) {
-  thread_ = std::thread([this] { Loop(); });
+      node_id_(node_id),
+      tip_(*replica->image()),
+      published_(tip_.head().index) {
+  planner_ = std::thread([this] { PlanLoop(); });
+  appender_ = std::thread([this] { AppendLoop(); });
 }
 
 Writer::~Writer() {
@@ -72,10 +82,12 @@ Writer::~Writer() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  thread_.join();
-  for (Command& command : queue_) {
-    command.done(absl::UnavailableError("the node is shutting down"));
-  }
+  appender_.join();
+  planner_.join();
+  const absl::Status stopped =
+      absl::UnavailableError("the node is shutting down");
+  if (open_ != nullptr) Answer(*open_, stopped);
+  for (Command& command : queue_) command.done(stopped);
 }
 
 void Writer::Submit(Command command) {
@@ -108,28 +120,78 @@ absl::StatusOr<Committed> Writer::Run(Command command) {
   return result;
 }
 
-void Writer::Loop() {
+void Writer::PlanLoop() {
+  const auto ready = [this] {
+    mutex_.AssertReaderHeld();
+    return stopping_ ||
+           (!queue_.empty() && !stale_ && (open_ == nullptr || !open_->Full()));
+  };
+  absl::MutexLock lock(&mutex_);
   while (true) {
-    std::deque<Command> group = Take();
-    if (group.empty()) return;
-    Commit(std::move(group));
+    mutex_.Await(absl::Condition(&ready));
+    if (stopping_) return;
+    if (open_ == nullptr) {
+      open_ = std::make_unique<Batch>(tip_, NextHeader(tip_));
+    }
+    Batch* const batch = open_.get();
+    Command command = std::move(queue_.front());
+    queue_.pop_front();
+    planning_ = true;
+    mutex_.Unlock();
+    batch->closed = !AddTo(batch, command);
+    mutex_.Lock();
+    planning_ = false;
+    if (batch->closed) queue_.push_front(std::move(command));
   }
 }
 
-std::deque<Command> Writer::Take() {
-  absl::MutexLock lock(&mutex_);
+bool Writer::AddTo(Batch* batch, Command& command) const {
+  const Draft::Checkpoint before = batch->draft.Mark();
+  absl::StatusOr<std::string> answer = Plan(command, &batch->draft);
+  const bool fits = batch->draft.bytes() <= kSharedBytes || before.records == 0;
+  if (!answer.ok() || command.dry_run || !fits) batch->draft.Rollback(before);
+  if (!fits) return false;
+  batch->commands.push_back(std::move(command));
+  batch->answers.push_back(std::move(answer));
+  return true;
+}
+
+void Writer::AppendLoop() {
+  // All that waits goes into one entry, as far as it has room.
   const auto ready = [this] {
     mutex_.AssertReaderHeld();
-    return stopping_ || !queue_.empty();
+    return stopping_ || wanted_ > published_ ||
+           (open_ != nullptr && !planning_ &&
+            (queue_.empty() || open_->Full()));
   };
-  mutex_.Await(absl::Condition(&ready));
-  std::deque<Command> group;
-  if (stopping_) return group;
-  while (!queue_.empty() && group.size() < kMaxGroup) {
-    group.push_back(std::move(queue_.front()));
-    queue_.pop_front();
+  while (true) {
+    std::unique_ptr<Batch> batch;
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(&ready));
+      if (stopping_) return;
+      if (wanted_ <= published_) {
+        batch = std::move(open_);
+        if (!batch->draft.empty()) tip_ = batch->draft.image();
+      }
+    }
+    if (batch != nullptr) {
+      Commit(std::move(batch));
+    } else if (CatchUp()) {
+      PlanAnew({});
+    }
   }
-  return group;
+}
+
+void Writer::FollowTo(LogIndex tail, milliseconds patience) {
+  absl::MutexLock lock(&mutex_);
+  wanted_ = std::max(wanted_, tail);
+  const auto there = [this, tail] {
+    mutex_.AssertReaderHeld();
+    return stopping_ || published_ >= tail;
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&there),
+                          absl::Milliseconds(patience.count()));
 }
 
 v1::EntryHeader Writer::NextHeader(const Image& image) {
@@ -169,47 +231,63 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
   return response;
 }
 
-void Writer::Commit(std::deque<Command> group) {
-  while (!group.empty()) {
-    const auto image = replica_.image();
-    Draft draft(*image, NextHeader(*image));
-    std::vector<Reply> replies;
-    size_t planned = 0;
-    for (; planned < group.size() &&
-           (planned == 0 || draft.bytes() < kGroupBytes);
-         ++planned) {
-      const Command& command = group[planned];
-      const Draft::Checkpoint before = draft.Mark();
-      absl::StatusOr<std::string> answer = Plan(command, &draft);
-      if (!answer.ok() || command.dry_run) draft.Rollback(before);
-      replies.push_back({command.done, std::move(answer)});
-    }
-    absl::Status appended;
-    if (!draft.empty()) appended = Append(draft);
-    if (absl::IsAborted(appended)) {
-      const absl::Status caught_up = CatchUp();
-      if (!caught_up.ok()) Fault("can't follow the log", {{"why", caught_up}});
-      continue;  // plan the same commands on the newer image
-    }
-    const Position position =
-        draft.empty() ? image->position() : draft.position();
-    if (appended.ok() && !draft.empty()) {
-      KAFED_FAILPOINT("writer.publish.before");
-      replica_.Publish(draft.image(), draft.changes());
-      KAFED_FAILPOINT("writer.publish.after");
-    }
-    for (Reply& reply : replies) {
-      KAFED_FAILPOINT("writer.reply");
-      if (!appended.ok()) {
-        reply.done(appended);
-      } else if (!reply.answer.ok()) {
-        reply.done(reply.answer.status());
-      } else {
-        reply.done(Committed{*std::move(reply.answer), position});
-      }
-    }
-    group.erase(group.begin(), group.begin() + static_cast<long>(planned));
+void Writer::Commit(std::unique_ptr<Batch> batch) {
+  if (batch->draft.empty()) return Answer(*batch, absl::OkStatus());
+  const absl::Status appended = Append(batch->draft);
+  if (absl::IsAborted(appended)) {
+    // Nodes that write at once would else be in each other's way again.
+    const auto most_us = uint64_t{1'000} << std::min(conflicts_, 5);
+    if (conflicts_++ > 0) Pause(absl::Microseconds(RandomNumber64() % most_us));
+    CatchUp();
+    return PlanAnew(std::move(batch->commands));
   }
+  conflicts_ = 0;
+  if (!appended.ok()) {
+    PlanAnew({});
+  } else {
+    KAFED_FAILPOINT("writer.publish.before");
+    replica_.Publish(batch->draft.image(), batch->draft.changes());
+    KAFED_FAILPOINT("writer.publish.after");
+    absl::MutexLock lock(&mutex_);
+    published_ = batch->draft.position().index;
+  }
+  Answer(*batch, appended);
+}
+
+void Writer::Answer(const Batch& batch, const absl::Status& appended) {
+  const Position position =
+      batch.draft.empty() ? batch.base : batch.draft.position();
+  for (size_t i = 0; i < batch.commands.size(); ++i) {
+    KAFED_FAILPOINT("writer.reply");
+    const auto& done = batch.commands[i].done;
+    if (!appended.ok()) {
+      done(appended);
+    } else if (!batch.answers[i].ok()) {
+      done(batch.answers[i].status());
+    } else {
+      done(Committed{*batch.answers[i], position});
+    }
+  }
+}
+
+void Writer::PlanAnew(std::deque<Command> first) {
+  const auto still = [this] {
+    mutex_.AssertReaderHeld();
+    return !planning_;
+  };
+  absl::MutexLock lock(&mutex_);
+  stale_ = true;  // the planning thread begins no other command
+  mutex_.Await(absl::Condition(&still));
+  if (open_ != nullptr) {
+    std::move(open_->commands.begin(), open_->commands.end(),
+              std::back_inserter(first));
+    open_.reset();
+  }
+  queue_.insert(queue_.begin(), std::make_move_iterator(first.begin()),
+                std::make_move_iterator(first.end()));
+  tip_ = *replica_.image();
+  published_ = tip_.head().index;
+  stale_ = false;
 }
 
 absl::Status Writer::Append(const Draft& draft) {
@@ -241,12 +319,7 @@ absl::Status Writer::Append(const Draft& draft) {
     // Whether it stands is open: only the same append can tell.
     LogWarning("append with unknown outcome, retrying",
                {{"index", index.value()}, {"why", outcome.detail}});
-    absl::MutexLock lock(&mutex_);
-    const auto stop = [this] {
-      mutex_.AssertReaderHeld();
-      return stopping_;
-    };
-    if (mutex_.AwaitWithTimeout(absl::Condition(&stop), kRetryPause)) {
+    if (!Pause(kRetryPause)) {
       return absl::UnknownError(
           "the node shut down before the log said whether the change stands; "
           "look before you retry");
@@ -254,12 +327,34 @@ absl::Status Writer::Append(const Draft& draft) {
   }
 }
 
-absl::Status Writer::CatchUp() {
-  Image image = *replica_.image();
-  std::vector<federation::ChangedRow> changes;
-  RETURN_IF_ERROR(Replay(&log_, &image, &changes));
-  replica_.Publish(std::move(image), std::move(changes));
-  return absl::OkStatus();
+bool Writer::Pause(absl::Duration pause) {
+  const auto stop = [this] {
+    mutex_.AssertReaderHeld();
+    return stopping_;
+  };
+  absl::MutexLock lock(&mutex_);
+  return !mutex_.AwaitWithTimeout(absl::Condition(&stop), pause);
+}
+
+bool Writer::CatchUp() {
+  for (bool told = false;; told = true) {
+    Image image = *replica_.image();
+    std::vector<federation::ChangedRow> changes;
+    const absl::Status replayed = Replay(&log_, &image, &changes);
+    const bool unreachable =
+        absl::IsUnavailable(replayed) || absl::IsDeadlineExceeded(replayed);
+    if (!replayed.ok() && !unreachable) {
+      Fault("can't follow the log", {{"why", replayed}});
+    }
+    // What was read before the log could not be reached stands all the same.
+    if (image.head().index > replica_.position().index) {
+      replica_.Publish(std::move(image), std::move(changes));
+    }
+    if (replayed.ok()) return true;
+    if (!told)
+      LogWarning("the log can't be read, retrying", {{"why", replayed}});
+    if (!Pause(kRetryPause)) return false;
+  }
 }
 
 }  // namespace kafed::controller

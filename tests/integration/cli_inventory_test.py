@@ -1,6 +1,7 @@
 """kafedctl on what is registered, on what is said of it and on changes."""
 
 import json
+import secrets
 import time
 import unittest
 
@@ -56,11 +57,24 @@ class CliInventoryTest(CliCase):
         self.ok("topic", "delete", "tmp", "--yes")
         self.fails(1, "tmp", "topic", "delete", "tmp", "--yes")
 
+    def test_hosts_with_long_labels(self):
+        # More than an entry takes, however it is compressed.
+        ids = [f"wide-{i}" for i in range(600)]
+        wide = "".join(json.dumps({
+            "id": each, "region": "eu", "labels": {
+                f"l{n}": secrets.token_urlsafe(180) for n in range(8)}}) + "\n"
+            for each in ids)
+        self.assertIn("600 hosts added", self.ok(
+            "host", "import", "-", "--format", "jsonl", stdin=wide))
+        for each in (ids[0], ids[-1]):
+            self.ok("host", "describe", each)
+        self.ok("host", "remove", *ids, "--yes")
+
     def test_hosts(self):
         csv = "host,region,zone,rack\nc1,eu,z1,7\nc2,eu,,8\n"
         self.assertIn("2 hosts added",
                       self.ok("host", "import", "-", stdin=csv))
-        self.assertIn("1 host would be added in 1 entry", self.ok(
+        self.assertIn("1 host would be added", self.ok(
             "host", "add", "one", "--region", "eu", "--dry-run"))
         lines = ('{"id":"j1","region":"eu","zone":"z2","labels":{"a":"b"}}\n'
                  '{"id":"j2","region":"eu"}\n')

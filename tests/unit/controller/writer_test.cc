@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <memory>
+#include <random>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
 #include "federation/image/entry_codec.h"
 #include "tests/unit/controller/node_bench.h"
 
@@ -85,6 +88,7 @@ TEST(WriterTest, ManyCallersShareEntriesAndNoneIsLost) {
   constexpr int kEach = 100;
   std::vector<std::thread> threads;
   std::atomic<int> failed{0};
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
@@ -211,6 +215,153 @@ TEST(WriterTest, AnUnknownOutcomeIsRetriedNeverReported) {
   log.unknown_ = 3;
   ASSERT_TRUE(node.AddCluster("a").ok());
   EXPECT_EQ(node.replica->image()->SubClusters().size(), 1u);
+}
+
+// A log that holds each append back, or refuses the next one.
+class HeldLog : public metastore::MemoryLoglet {
+ public:
+  metastore::AppendOutcome AppendBatchAt(
+      LogIndex first, std::span<const metastore::LogEntry> entries) override {
+    const auto free = [this] {
+      mutex_.AssertReaderHeld();
+      return !held_;
+    };
+    absl::MutexLock lock(&mutex_);
+    ++begun_;
+    mutex_.Await(absl::Condition(&free));
+    if (std::exchange(refuse_, false)) {
+      return metastore::RefusedOutcome(LogIndex(),
+                                       absl::UnavailableError("broken"));
+    }
+    return metastore::MemoryLoglet::AppendBatchAt(first, entries);
+  }
+  // From now on; returns the number of appends so far.
+  int Hold() {
+    absl::MutexLock lock(&mutex_);
+    held_ = true;
+    return begun_;
+  }
+  void AwaitBegun(int count) {
+    const auto begun = [this, count] {
+      mutex_.AssertReaderHeld();
+      return begun_ >= count;
+    };
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&begun));
+  }
+  void Release(bool refuse) {
+    absl::MutexLock lock(&mutex_);
+    refuse_ = refuse;
+    held_ = false;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  bool refuse_ ABSL_GUARDED_BY(mutex_) = false;
+  int begun_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// A node whose log holds the append of "first" back.
+struct HeldNode {
+  // What became of one command.
+  struct Caller {
+    absl::Notification planned;
+    absl::Notification answered;
+    absl::StatusOr<Committed> result;
+  };
+
+  HeldNode() {
+    const int before = log.Hold();
+    first = Submit("first");
+    log.AwaitBegun(before + 1);
+  }
+  // `bytes` of noise stay in the entry, as the command's answer.
+  std::shared_ptr<Caller> Submit(const std::string& name, size_t bytes = 0) {
+    auto caller = std::make_shared<Caller>();
+    v1::AddSubClusterRequest request;
+    request.mutable_spec()->set_name(name);
+    request.mutable_spec()->set_region("eu");
+    request.mutable_spec()->add_zones("z1");
+    request.mutable_spec()->set_bootstrap_servers("h:1");
+    std::string noise(bytes, '\0');
+    std::mt19937 random(static_cast<unsigned char>(name.front()));
+    for (char& each : noise) each = static_cast<char>('!' + random() % 90);
+    node.writer->Submit(
+        {.plan = [caller, request, noise](
+                     federation::Draft* draft) -> absl::StatusOr<std::string> {
+           const auto answer = federation::PlanAddSubCluster(request, draft);
+           if (!caller->planned.HasBeenNotified()) caller->planned.Notify();
+           if (!answer.ok()) return answer.status();
+           return noise;
+         },
+         .request_id = node.RequestIdNow(),
+         .done =
+             [caller](absl::StatusOr<Committed> result) {
+               caller->result = std::move(result);
+               caller->answered.Notify();
+             }});
+    return caller;
+  }
+
+  HeldLog log;
+  NodeBench node{&log};
+  std::shared_ptr<Caller> first;
+};
+
+TEST(WriterTest, TheNextEntryIsPlannedWhileOneIsAppended) {
+  HeldNode held;
+  const auto second = held.Submit("second");
+  const auto again = held.Submit("first");
+  second->planned.WaitForNotification();
+  again->planned.WaitForNotification();
+  EXPECT_FALSE(held.first->answered.HasBeenNotified());
+  EXPECT_FALSE(again->answered.HasBeenNotified()) << "rests on the first";
+  held.log.Release(/*refuse=*/false);
+  second->answered.WaitForNotification();
+  again->answered.WaitForNotification();
+  ASSERT_TRUE(held.first->result.ok()) << held.first->result.status();
+  ASSERT_TRUE(second->result.ok()) << second->result.status();
+  EXPECT_EQ(second->result->position.index.value(),
+            held.first->result->position.index.value() + 1);
+  EXPECT_TRUE(absl::IsAlreadyExists(again->result.status()));
+}
+
+TEST(WriterTest, WhatRestsOnARefusedEntryIsPlannedAnew) {
+  HeldNode held;
+  const auto second = held.Submit("second");
+  const auto again = held.Submit("first");
+  again->planned.WaitForNotification();
+  held.log.Release(/*refuse=*/true);
+  second->answered.WaitForNotification();
+  again->answered.WaitForNotification();
+  EXPECT_TRUE(absl::IsUnavailable(held.first->result.status()));
+  ASSERT_TRUE(second->result.ok()) << second->result.status();
+  ASSERT_TRUE(again->result.ok()) << again->result.status();
+  EXPECT_EQ(held.node.replica->image()->SubClusters().size(), 2u);
+  federation::Image replayed;
+  ASSERT_TRUE(Replay(&held.log, &replayed, nullptr).ok());
+  EXPECT_EQ(replayed.Hash(), held.node.replica->image()->Hash());
+}
+
+TEST(WriterTest, LargeCommandsDoNotShareAnEntry) {
+  constexpr size_t kBytes = 300 * 1024;  // two are more than an entry takes
+  HeldNode held;
+  std::vector<std::shared_ptr<HeldNode::Caller>> callers;
+  for (const auto& [name, bytes] :
+       {std::pair("a", kBytes), std::pair("b", kBytes), std::pair("c", 0ul),
+        std::pair("d", 3 * kBytes), std::pair("e", 0ul)}) {
+    callers.push_back(held.Submit(name, bytes));
+  }
+  held.log.Release(/*refuse=*/false);
+  std::vector<bool> taken;
+  for (const auto& caller : callers) {
+    caller->answered.WaitForNotification();
+    taken.push_back(caller->result.ok());
+  }
+  EXPECT_THAT(taken, testing::ElementsAre(true, true, true, false, true));
+  EXPECT_THAT(std::string(callers[3]->result.status().message()),
+              HasSubstr("the limit is 524288"));
 }
 
 TEST(ReplicaTest, WaitsForAPosition) {
