@@ -297,7 +297,7 @@ absl::Status Writer::Append(const Draft& draft) {
   entry.payload = federation::EncodeEntry(draft.entry());
   const LogIndex index = draft.position().index;
   KAFED_FAILPOINT("writer.append.before");
-  while (true) {
+  for (bool told = false;; told = true) {
     const metastore::AppendOutcome outcome = log_.AppendAt(index, entry);
     switch (outcome.result) {
       case metastore::AppendResult::kOk:
@@ -317,8 +317,10 @@ absl::Status Writer::Append(const Draft& draft) {
       Fault("can't tell whether an entry stands", {{"why", outcome.detail}});
     }
     // Whether it stands is open: only the same append can tell.
-    LogWarning("append with unknown outcome, retrying",
-               {{"index", index.value()}, {"why", outcome.detail}});
+    if (!told) {
+      LogWarning("append with unknown outcome, retrying",
+                 {{"index", index.value()}, {"why", outcome.detail}});
+    }
     if (!Pause(kRetryPause)) {
       return absl::UnknownError(
           "the node shut down before the log said whether the change stands; "

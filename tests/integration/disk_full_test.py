@@ -6,6 +6,7 @@ after kill -9; routes, reads, leases and followers go on meanwhile.
 """
 
 import pathlib
+import re
 import secrets
 import subprocess
 import sys
@@ -224,6 +225,33 @@ class DiskFullTest(unittest.TestCase):
         self.node.start()
         self.assertEqual(self.hosts(), self.acknowledged)
         self.assertIsNone(self.change())
+
+    def test_an_import_that_meets_the_end_leaves_the_first_hosts(self):
+        # Many parts, several of them under way at once.
+        self.start_node(floor=0)
+        hosts = [types_pb2.HostSpec(id=f"fleet-{i:05}", region="eu", labels={
+            f"l{n}": secrets.token_urlsafe(90) for n in range(LABELS)})
+            for i in range(20_000)]
+        head = admin_pb2.ImportHostsRequest(options=options(),
+                                            total=len(hosts))
+        requests = [head] + [
+            admin_pb2.ImportHostsRequest(hosts=hosts[at:at + 1_000])
+            for at in range(0, len(hosts), 1_000)]
+        self.disk.fill(leave=12 << 20)
+        with self.assertRaises(grpc.RpcError) as caught:
+            list(self.node.admin.ImportHosts(iter(requests), timeout=CALL_S))
+        self.assert_refused(caught.exception)
+        said = re.search(r"(\d+) of 20000 hosts were added",
+                         caught.exception.details())
+        added = int(said[1])
+        self.assertGreater(added, 0)
+        self.acknowledged |= {host.id for host in hosts[:added]}
+        self.assertEqual(self.hosts(), self.acknowledged)
+        self.disk.free()
+        self.change_until_taken()
+        list(self.node.admin.ImportHosts(iter(requests), timeout=CALL_S))
+        self.acknowledged |= {host.id for host in hosts}
+        self.assert_kept_over_kill9()
 
     def test_room_for_what_is_in_memory_is_enough_to_go_on(self):
         self.start_node(floor=0)

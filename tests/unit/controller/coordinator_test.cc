@@ -239,14 +239,23 @@ TEST_F(CoordinatorTest, PendingSaysWhyItIs) {
   EXPECT_EQ(Row(*replica->image(), "c").state, v1::SUB_CLUSTER_STATE_PENDING);
 }
 
-TEST_F(CoordinatorTest, AHangingOneDelaysNoOther) {
-  FakeKafka& hanging = AddFake("b:1");
-  hanging.With([](FakeKafkaState& state) { state.hang = true; });
-  Start();
-  AddCluster("b", "b:1");
-  ASSERT_TRUE(Eventually([&] {
-    return hanging.With([](auto& state) { return state.describes; }) > 0;
-  }));
+// Sub-cluster b, whose Kafka was asked and does not answer.
+class HangingClusterTest : public CoordinatorTest {
+ protected:
+  FakeKafka& AddHangingCluster() {
+    FakeKafka& hanging = AddFake("b:1");
+    hanging.With([](FakeKafkaState& state) { state.hang = true; });
+    Start();
+    AddCluster("b", "b:1");
+    EXPECT_TRUE(Eventually([&] {
+      return hanging.With([](auto& state) { return state.describes; }) > 0;
+    }));
+    return hanging;
+  }
+};
+
+TEST_F(HangingClusterTest, AHangingOneDelaysNoOther) {
+  FakeKafka& hanging = AddHangingCluster();
   AddCluster("a", "a:1");
   ASSERT_TRUE(AwaitState("a", v1::SUB_CLUSTER_STATE_ACTIVE));
   // Also while its worker is on its way out.
@@ -260,14 +269,8 @@ TEST_F(CoordinatorTest, AHangingOneDelaysNoOther) {
 }
 
 // What changes while an image is held takes memory twice.
-TEST_F(CoordinatorTest, AHangingOneHoldsNoImage) {
-  FakeKafka& hanging = AddFake("b:1");
-  hanging.With([](FakeKafkaState& state) { state.hang = true; });
-  Start();
-  AddCluster("b", "b:1");
-  ASSERT_TRUE(Eventually([&] {
-    return hanging.With([](auto& state) { return state.describes; }) > 0;
-  }));
+TEST_F(HangingClusterTest, AHangingOneHoldsNoImage) {
+  FakeKafka& hanging = AddHangingCluster();
   const std::weak_ptr<const federation::Image> then = replica->image();
   AddCluster("a", "a:1");
   EXPECT_TRUE(Eventually([&] { return then.expired(); }));
