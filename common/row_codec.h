@@ -9,9 +9,12 @@
 //   DecodeRow<ZoneRow>(bytes);
 //
 // The bytes are canonical (common/bytes.h): they are what the image hash is
-// taken over and what snapshots hold. Fields are only ever appended, under a
-// new row version (snapshot.proto). A row that does not decode is a fault: it
-// was written by this program or checked by a checksum.
+// taken over and what snapshots hold. A field that a later version appends is
+// a.Trailing(field): it takes no bytes while it has its default, so that rows
+// of lower feature levels keep their bytes; one for each row type. Else fields
+// are only ever appended under a new row version (snapshot.proto). A row that
+// does not decode is a fault: it was written by this program or checked by a
+// checksum.
 #pragma once
 
 #include <algorithm>
@@ -34,6 +37,10 @@ class RowEncoder {
   template <typename... T>
   void operator()(T&... fields) {
     (Put(fields), ...);
+  }
+  template <typename T>
+  void Trailing(T& field) {
+    if (field != T{}) Put(field);
   }
 
  private:
@@ -72,6 +79,13 @@ class RowDecoder {
   template <typename... T>
   void operator()(T&... fields) {
     (Get(fields), ...);
+  }
+  template <typename T>
+  void Trailing(T& field) {
+    if (reader_.done()) return;
+    Get(field);
+    // One that has its default takes no bytes.
+    fits_ = fits_ && field != T{};
   }
   bool done() const { return fits_ && reader_.done(); }
 

@@ -33,7 +33,8 @@ LIBRARIES = [
     ("CLI11", r"CLI/", ("cli", "controller/server")),
     ("spdlog", r"spdlog/", ("common",)),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h$",
-     ("controller/rpc", "controller/server", "client/rpc", "cli")),
+     ("controller/rpc", "controller/peer", "controller/server", "client/rpc",
+      "cli")),
     ("yaml-cpp", r"yaml-cpp/", ("controller/server", "cli")),
 ]
 

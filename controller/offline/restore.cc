@@ -81,10 +81,12 @@ absl::StatusOr<RestoreReport> Fill(const std::string& directory, Image image,
   ASSIGN_OR_RETURN(NodeLog node, NodeLog::Open({.directory = directory}, clock,
                                                Next(image.head().index)));
   RETURN_IF_ERROR(SaveImage(image, node.snapshots.get()));
-  RETURN_IF_ERROR(BeginIncarnation(node.log.get(),
+  RETURN_IF_ERROR(BeginIncarnation(&node.log(),
                                    {incarnation, node.node_number(),
                                     static_cast<uint64_t>(clock.Wall().count()),
-                                    kVersion, federation::kReasonRestore},
+                                    {.feature_level = federation::kFeatureLevel,
+                                     .version = kVersion},
+                                    federation::kReasonRestore},
                                    &image));
   RETURN_IF_ERROR(SaveImage(image, node.snapshots.get()));
   report.restored = image.position();

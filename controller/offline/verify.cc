@@ -32,8 +32,8 @@ class Verifier {
   absl::StatusOr<VerifyReport> Run() {
     report_.node_id = node_.store->node_id();
     CheckStorage();
-    ASSIGN_OR_RETURN(report_.first_entry, node_.log->FirstKept());
-    ASSIGN_OR_RETURN(report_.last_entry, node_.log->Tail());
+    ASSIGN_OR_RETURN(report_.first_entry, node_.log().FirstKept());
+    ASSIGN_OR_RETURN(report_.last_entry, node_.log().Tail());
     WalkFromSnapshotToSnapshot(LoadSnapshots());
     auto violations = federation::FindViolations(report_.recovered);
     if (violations.size() > kMostViolations) violations.resize(kMostViolations);
@@ -113,7 +113,7 @@ class Verifier {
   void Read(LogIndex from, LogIndex to,
             const std::function<bool(const metastore::LogEntry&)>& take) {
     while (from <= to) {
-      const auto entries = node_.log->Read(from, kReadBytes);
+      const auto entries = node_.log().Read(from, kReadBytes);
       if (!entries.ok() || entries->empty()) {
         return Damage(entries.ok() ? EntryName(from) + " is missing"
                                    : std::string(entries.status().message()));

@@ -103,7 +103,11 @@ void ClusterWorker::Round() {
       context_.clock->Steady() >= next_look_) {
     Look(*row);
   }
-  if (workable_) WriteMarkers();
+  if (workable_ && InOffice()) WriteMarkers();
+}
+
+bool ClusterWorker::InOffice() const {
+  return options_.in_office == nullptr || options_.in_office();
 }
 
 bool ClusterWorker::Refresh(const Image& image) {
@@ -141,13 +145,14 @@ void ClusterWorker::Look(const federation::SubCluster& row) {
   }
   const auto seen = connection_->Describe(options_.call_timeout);
   if (!seen.ok()) return Failed(seen.status());
-  const auto healthy = RecordHealth(*seen);
+  const bool in_office = InOffice();
+  const auto healthy = in_office ? RecordHealth(*seen) : IsHealthy(*seen);
   if (!healthy.ok()) return Failed(healthy.status());
   failures_ = 0;
   workable_ = *healthy;
   Publish(workable_ ? connection_ : nullptr);
   next_look_ = context_.clock->Steady() + options_.interval;
-  if (!workable_) return;
+  if (!workable_ || !in_office) return;
   ++busy_looks_;
   const auto more = topics_.Pass(row, wanted_, *seen, connection_.get());
   if (!more.ok()) {
@@ -162,6 +167,13 @@ void ClusterWorker::Look(const federation::SubCluster& row) {
   } else {
     busy_looks_ = 0;
   }
+}
+
+absl::StatusOr<bool> ClusterWorker::IsHealthy(
+    const KafkaClusterDescription& seen) const {
+  const auto row = context_.replica->image()->sub_cluster(id_);
+  return row && row->state == v1::SUB_CLUSTER_STATE_ACTIVE &&
+         row->kafka_cluster_id == seen.cluster_id;
 }
 
 absl::StatusOr<bool> ClusterWorker::RecordHealth(
@@ -200,7 +212,10 @@ void ClusterWorker::Failed(const absl::Status& why) {
   next_look_ = context_.clock->Steady() + Backoff(failures_);
   if (failures_ % kFailuresToReconnect == 0) connection_ = nullptr;
   if (failures_ >= kFailuresToUnreachable) Publish(nullptr);
-  if (!AfterFailures(*context_.replica->image(), id_, failures_, why)) return;
+  if (!InOffice() ||
+      !AfterFailures(*context_.replica->image(), id_, failures_, why)) {
+    return;
+  }
   const auto recorded = context_.writer->Run(
       [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
         auto changed = AfterFailures(draft->image(), id_, failures_, why);

@@ -57,6 +57,9 @@ class ClusterWorker {
   void Loop();
   void Round();
   void Look(const federation::SubCluster& row);
+  bool InOffice() const;
+  // As recorded by the node that is in office.
+  absl::StatusOr<bool> IsHealthy(const KafkaClusterDescription& seen) const;
   // Records a change of health; whether the sub-cluster may be worked on.
   absl::StatusOr<bool> RecordHealth(const KafkaClusterDescription& seen);
   void Failed(const absl::Status& why);

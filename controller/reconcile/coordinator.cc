@@ -90,6 +90,11 @@ void Coordinator::Round() {
   // None is held for the whole round: what changes meanwhile takes memory
   // twice.
   SyncWorkers(*replica_.image());
+  if (options_.in_office && !options_.in_office()) {
+    woken_for_.clear();  // all is looked at when it takes office
+    ForgetClosedSessions();
+    return;
+  }
   WakeWorkers(*replica_.image());
   PlanAheadIfNeeded();
   SettleOrphanedMarkers(*replica_.image());
@@ -170,8 +175,30 @@ void Coordinator::SettleOrphanedMarkers(const Image& image) {
   settled_for_ = std::move(digests);
 }
 
-void Coordinator::ExpireSessions() {
+void Coordinator::ForgetClosedSessions() {
+  const auto image = replica_.image();
   for (const uint64_t id : leases_.Expired()) {
+    const std::string key = federation::KeyOf(federation::SessionId(id));
+    if (!image->table(Table::kSessions).Find(key)) leases_.Forget(id);
+  }
+}
+
+void Coordinator::ExpireSessions() {
+  std::set<uint64_t> elsewhere;
+  if (options_.held_elsewhere) {
+    // Those that another node opened are this node's to end.
+    replica_.image()
+        ->table(Table::kSessions)
+        .ForEach([&](std::string_view key, std::string_view) {
+          leases_.Watch(ByteReader(key).Big64());
+        });
+    if (leases_.Expired().empty()) return;
+    auto held = options_.held_elsewhere();
+    if (!held.ok()) return;
+    elsewhere = *std::move(held);
+  }
+  for (const uint64_t id : leases_.Expired()) {
+    if (elsewhere.contains(id)) continue;
     const auto counts = leases_.LastCounts(id);
     const auto closed = writer_.Run(
         [&](federation::Draft* draft) -> absl::StatusOr<std::string> {

@@ -51,6 +51,8 @@ class Coordinator {
   void PlanAheadIfNeeded();
   void SettleOrphanedMarkers(const federation::Image& image);
   void ExpireSessions();
+  // What other nodes did.
+  void ForgetClosedSessions();
 
   CoordinatorOptions options_;
   Replica& replica_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -36,6 +37,12 @@ struct CoordinatorOptions {
   std::string secrets_dir;
   // Null: ConnectKafkaCluster with the credentials of secrets_dir.
   Connector connect;
+  // Whether this node is to do the work now; the others only look, so that
+  // they have a connection. Null: always.
+  std::function<bool()> in_office;
+  // Sessions that other nodes may have given a lease; an error where that is
+  // not known, and then none expires. Null: there are no other nodes.
+  std::function<absl::StatusOr<std::set<uint64_t>>()> held_elsewhere;
 };
 
 // Since the start of the process; for metrics.

@@ -2,7 +2,8 @@
 //
 // Changes go through the writer with their request id; reads are answered from
 // the newest image. Calls that block (imports, joins) run on workers. Split by
-// noun: admin_clusters.cc, admin_hosts.cc, admin_vpcs.cc, admin_status.cc.
+// noun: admin_clusters.cc, admin_hosts.cc, admin_nodes.cc, admin_vpcs.cc,
+// admin_status.cc.
 #pragma once
 
 #include <functional>
@@ -87,6 +88,14 @@ class AdminService final : public v1::Admin::CallbackService {
   Unary* Explain(Call*, const v1::ExplainRequest*,
                  v1::ExplainResponse*) override;
   Unary* Status(Call*, const v1::StatusRequest*, v1::StatusResponse*) override;
+
+  Unary* ListNodes(Call*, const v1::ListNodesRequest*,
+                   v1::ListNodesResponse*) override;
+  Unary* RemoveNode(Call*, const v1::RemoveNodeRequest*,
+                    v1::MutationResponse*) override;
+  Unary* FinishUpgrade(Call*, const v1::FinishUpgradeRequest*,
+                       v1::MutationResponse*) override;
+
   grpc::ServerWriteReactor<v1::SnapshotChunk>* SaveSnapshot(
       Call*, const v1::SaveSnapshotRequest*) override;
 

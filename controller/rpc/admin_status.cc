@@ -9,6 +9,7 @@
 #include "common/snapshot_container.h"
 #include "common/status_macros.h"
 #include "controller/rpc/admin_service.h"
+#include "controller/rpc/chunk_reactor.h"
 #include "controller/rpc/router.h"
 #include "controller/rpc/status_conversion.h"
 #include "controller/version.h"
@@ -122,41 +123,24 @@ void ExplainDecision(const absl::StatusOr<v1::KeyBound>& bound,
       std::to_string(reason.partition_keys()) + " keys before");
 }
 
-// Streams a snapshot made from one image, a chunk at a time. Deletes itself.
-class SnapshotReactor final
-    : public grpc::ServerWriteReactor<v1::SnapshotChunk> {
+// A snapshot made from one image.
+class SnapshotReactor final : public ChunkReactor<v1::SnapshotChunk> {
  public:
   SnapshotReactor(const RpcContext& context, grpc::CallbackServerContext* call,
                   bool route_view)
-      : context_(context), call_(call), route_view_(route_view) {}
-
-  void Start() {
-    if (!context_.workers->RunBulk([this] { Produce(); })) {
-      Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
-              "the node has too many calls waiting; try again later"});
-    }
-  }
-  void OnWriteDone(bool ok) override {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    failed_ = failed_ || !ok;
-  }
-  void OnCancel() override {
-    absl::MutexLock lock(&mutex_);
-    failed_ = true;
-  }
-  void OnDone() override { delete this; }
+      : ChunkReactor(context, call), route_view_(route_view) {}
 
  private:
-  void Produce() {
-    const auto image = context_.replica->image();
-    SnapshotWriter writer(
-        [this](std::string_view bytes) { return Send(bytes); });
-    absl::Status status =
-        route_view_ ? WriteView(image, &writer) : WriteImage(*image, &writer);
-    if (status.ok()) status = writer.Finish().status();
-    if (status.ok()) status = AwaitIdle();
-    Finish(ToGrpc(status));
+  absl::Status Produce() override {
+    const auto image = context().replica->image();
+    SnapshotWriter writer([this](std::string_view bytes) {
+      v1::SnapshotChunk chunk;
+      chunk.set_data(std::string(bytes));
+      return Send(std::move(chunk));
+    });
+    RETURN_IF_ERROR(route_view_ ? WriteView(image, &writer)
+                                : WriteImage(*image, &writer));
+    return writer.Finish().status();
   }
 
   static absl::Status WriteImage(const Image& image, SnapshotWriter* writer) {
@@ -186,39 +170,7 @@ class SnapshotReactor final
     return absl::OkStatus();
   }
 
-  absl::Status Send(std::string_view bytes) {
-    RETURN_IF_ERROR(AwaitIdle());
-    absl::MutexLock lock(&mutex_);
-    chunk_.set_data(std::string(bytes));
-    writing_ = true;
-    StartWrite(&chunk_);
-    return absl::OkStatus();
-  }
-
-  absl::Status AwaitIdle() {
-    const auto idle = [this] {
-      mutex_.AssertReaderHeld();
-      return !writing_;
-    };
-    {
-      absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&idle),
-                                  absl::FromChrono(kStalled))) {
-        if (failed_) return absl::CancelledError("the client went away");
-        return absl::OkStatus();
-      }
-    }
-    call_->TryCancel();  // outside the lock: it calls back
-    return absl::DeadlineExceededError("the client reads nothing");
-  }
-
-  const RpcContext& context_;
-  grpc::CallbackServerContext* const call_;
   const bool route_view_;
-  absl::Mutex mutex_;
-  v1::SnapshotChunk chunk_;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool failed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ using federation::Draft;
 using federation::Image;
 
 // Ttl of the answers that have no topic of their own.
-constexpr uint32_t kMemberLeaseMs = 10'000;
+constexpr milliseconds kMemberLease{10'000};
 
 grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* call,
                                  const absl::Status& status) {
@@ -36,17 +36,22 @@ grpc::ServerUnaryReactor* RoutingService::Read(
     Answer answer) {
   const Position wanted{min_position.incarnation(),
                         LogIndex(min_position.index())};
+  const LeaseTable& leases = *context_.leases;
+  const milliseconds proven_at = leases.ProvenAt();
   const auto image = context_.replica->image();
   if (min_position.nonce() != 0) {
     const absl::Status same = CheckNonce("min_position", min_position, *image);
     if (!same.ok()) return Finish(call, same);
   }
-  if (image->position() >= wanted) return Finish(call, answer(*image));
+  if (image->position() >= wanted) {
+    return Finish(call, answer(*image, proven_at));
+  }
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   const bool taken = context_.workers->RunLong(
-      [this, wanted, reactor, answer = std::move(answer)] {
+      [this, wanted, proven_at, reactor, answer = std::move(answer)] {
         const auto newer = context_.replica->WaitFor(wanted, kReadWait);
-        reactor->Finish(ToGrpc(newer.ok() ? answer(**newer) : newer.status()));
+        reactor->Finish(ToGrpc(newer.ok() ? answer(**newer, proven_at)
+                                          : newer.status()));
       });
   if (!taken) {
     reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
@@ -56,10 +61,16 @@ grpc::ServerUnaryReactor* RoutingService::Read(
 }
 
 absl::Status RoutingService::RouteKeys(const Image& image,
+                                       milliseconds proven_at,
                                        const v1::RouteRequest& request,
                                        v1::RouteResponse* response) const {
+  const LeaseTable& leases = *context_.leases;
   const uint32_t multicast_ttl =
-      static_cast<uint32_t>(context_.leases->options().multicast_ttl.count());
+      static_cast<uint32_t>(leases.options().multicast_ttl.count());
+  const auto left = [&leases, proven_at](uint32_t ttl_ms) {
+    return static_cast<uint32_t>(
+        leases.Left(milliseconds(ttl_ms), proven_at).count());
+  };
   const auto fill = [&](const Image& from) {
     const std::vector<std::string_view> keys(request.keys().begin(),
                                              request.keys().end());
@@ -73,8 +84,8 @@ absl::Status RoutingService::RouteKeys(const Image& image,
     for (const RoutedTopic& topic : KeyRouter(from).Route(keys, results)) {
       multicast = multicast || topic.multicast;
       results[next++]->mutable_lease()->set_remaining_ms(
-          topic.multicast ? std::min(topic.lease_ttl_ms, multicast_ttl)
-                          : topic.lease_ttl_ms);
+          left(topic.multicast ? std::min(topic.lease_ttl_ms, multicast_ttl)
+                               : topic.lease_ttl_ms));
     }
     *response->mutable_position() = PositionOf(from);
     return multicast;
@@ -99,17 +110,25 @@ grpc::ServerUnaryReactor* RoutingService::Route(
                       ", expected 1 to " + std::to_string(kMaxRouteKeys)));
   }
   return Read(call, request->min_position(),
-              [this, request, response](const Image& image) {
-                return RouteKeys(image, *request, response);
+              [this, request, response](const Image& image,
+                                        milliseconds proven_at) {
+                return RouteKeys(image, proven_at, *request, response);
               });
+}
+
+uint32_t RoutingService::MemberLeaseMs(milliseconds proven_at) const {
+  return static_cast<uint32_t>(
+      context_.leases->Left(kMemberLease, proven_at).count());
 }
 
 grpc::ServerUnaryReactor* RoutingService::RouteMembers(
     grpc::CallbackServerContext* call, const v1::RouteMembersRequest* request,
     v1::RouteMembersResponse* response) {
   return Read(call, request->min_position(),
-              [request, response](const Image& image) {
-                response->mutable_lease()->set_remaining_ms(kMemberLeaseMs);
+              [this, request, response](const Image& image,
+                                        milliseconds proven_at) {
+                response->mutable_lease()->set_remaining_ms(
+                    MemberLeaseMs(proven_at));
                 *response->mutable_position() = PositionOf(image);
                 return controller::RouteMembers(image, *request, response);
               });
@@ -119,8 +138,10 @@ grpc::ServerUnaryReactor* RoutingService::Owner(
     grpc::CallbackServerContext* call, const v1::OwnerRequest* request,
     v1::OwnerResponse* response) {
   return Read(call, request->min_position(),
-              [request, response](const Image& image) {
-                response->mutable_lease()->set_remaining_ms(kMemberLeaseMs);
+              [this, request, response](const Image& image,
+                                        milliseconds proven_at) {
+                response->mutable_lease()->set_remaining_ms(
+                    MemberLeaseMs(proven_at));
                 *response->mutable_position() = PositionOf(image);
                 return FindOwner(image, *request, response);
               });
@@ -130,7 +151,7 @@ grpc::ServerUnaryReactor* RoutingService::Subscriptions(
     grpc::CallbackServerContext* call, const v1::SubscriptionsRequest* request,
     v1::SubscriptionsResponse* response) {
   return Read(call, request->min_position(),
-              [request, response](const Image& image) {
+              [request, response](const Image& image, milliseconds) {
                 *response->mutable_position() = PositionOf(image);
                 return FindSubscriptions(image, *request, response);
               });
@@ -198,6 +219,20 @@ grpc::ServerUnaryReactor* RoutingService::CloseSession(
   };
   context_.writer->Submit(std::move(command));
   return reactor;
+}
+
+grpc::ServerUnaryReactor* RoutingService::Nodes(
+    grpc::CallbackServerContext* call, const v1::NodesRequest*,
+    v1::NodesResponse* response) {
+  const auto image = context_.replica->image();
+  *response->mutable_position() = PositionOf(*image);
+  for (const auto& [id, row] : federation::NodesOf(*image)) {
+    v1::NodeAddress* node = response->add_nodes();
+    node->set_node_id(id);
+    node->set_address(row.address);
+    node->set_region(row.region);
+  }
+  return Finish(call, absl::OkStatus());
 }
 
 grpc::ServerUnaryReactor* RoutingService::ReportReady(

@@ -44,16 +44,22 @@ class RoutingService final : public v1::Routing::CallbackService {
       grpc::CallbackServerContext* call,
       const v1::ReportDrainedRequest* request,
       v1::ReportDrainedResponse* response) override;
+  grpc::ServerUnaryReactor* Nodes(grpc::CallbackServerContext* call,
+                                  const v1::NodesRequest* request,
+                                  v1::NodesResponse* response) override;
 
  private:
-  // Runs `answer` with an image at min_position or after: at once, or on a
-  // worker that waits for it.
-  using Answer = std::function<absl::Status(const federation::Image& image)>;
+  // Of the answers that have no topic of their own.
+  uint32_t MemberLeaseMs(milliseconds proven_at) const;
+  // Runs `answer` with an image at min_position or after, and the last proof
+  // that this node was at the tail: at once, or on a worker that waits for it.
+  using Answer = std::function<absl::Status(const federation::Image& image,
+                                            milliseconds proven_at)>;
   grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* call,
                                  const v1::Position& min_position,
                                  Answer answer);
   absl::Status RouteKeys(const federation::Image& image,
-                         const v1::RouteRequest& request,
+                         milliseconds proven_at, const v1::RouteRequest& request,
                          v1::RouteResponse* response) const;
 
   const RpcContext& context_;

@@ -54,6 +54,8 @@ struct RpcContext {
   milliseconds started_at{0};  // Steady
   std::function<std::string()> health;
   std::function<uint32_t()> followers;
+  // The nodes of the cluster, each as it answers now.
+  std::function<void(v1::ListNodesResponse*)> list_nodes;
 };
 
 // What calls get that the end of the node cuts short; clients try another.

@@ -99,6 +99,37 @@ std::vector<Property> MakeProperties() {
              "Payload bytes the log may hold; when used up, changes are "
              "refused rather than history lost. 0: not limited.",
              &C::log_budget_bytes),
+      Text("log_backend", "text", "local",
+           "Who keeps the log: local (this node alone, in data_dir) or "
+           "zookeeper (several nodes share it).",
+           &C::log_backend),
+      Text("log_servers", "text", "",
+           "HOST:PORT[,HOST:PORT...] of the servers that keep a shared log.",
+           &C::log_servers),
+      Text("log_path", "text", "/kafed",
+           "Where the cluster's log is on those servers; each cluster has a "
+           "path of its own.",
+           &C::log_path),
+      Text("log_credentials", "text", "",
+           "File in secrets_dir with user:password for those servers, in one "
+           "line; empty: none are needed.",
+           &C::log_credentials),
+      Number("log_session_timeout_ms", "milliseconds", 6'000, 1'000, 60'000,
+             "How long those servers wait for a node before they take it for "
+             "dead; another node is then the coordinator.",
+             &C::log_session_timeout_ms),
+      Text("advertise", "text", "",
+           "HOST:PORT at which clients and other nodes reach this node; empty: "
+           "the address it listens on.",
+           &C::advertise),
+      Text("region", "text", "",
+           "Region this node runs in; clients prefer nodes of their own.",
+           &C::region),
+      Text("peers", "text", "",
+           "HOST:PORT[,HOST:PORT...] of other nodes, asked for a snapshot when "
+           "the log's history does not go back far enough. A name may stand "
+           "for several nodes, or for this one too.",
+           &C::peers),
       Number("free_space_floor_bytes", "bytes", 256ull << 20, 0, UINT64_MAX,
              "Changes are refused when less disk space than this would be "
              "left. 0: not looked at, as where a file system does not tell; "
@@ -231,6 +262,45 @@ absl::StatusOr<std::map<std::string, std::string>> ReadFile(
   return values;
 }
 
+absl::Status CheckAddressList(const std::string& name,
+                              const std::string& list) {
+  for (const std::string& address : SplitAddresses(list)) {
+    const size_t colon = address.rfind(':');
+    uint64_t port = 0;
+    const char* const end = address.data() + address.size();
+    const bool number =
+        colon != std::string::npos && colon > 0 &&
+        std::from_chars(address.data() + colon + 1, end, port).ptr == end;
+    if (!number || port == 0 || port > 65'535) {
+      return absl::InvalidArgumentError("configuration " + name + ": '" +
+                                        address + "' is not HOST:PORT");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckQuorum(const Config& config) {
+  RETURN_IF_ERROR(CheckAddressList("log_servers", config.log_servers));
+  RETURN_IF_ERROR(CheckAddressList("peers", config.peers));
+  RETURN_IF_ERROR(CheckAddressList("advertise", config.advertise));
+  const bool local = config.log_backend == "local";
+  if (local != config.log_servers.empty()) {
+    return absl::InvalidArgumentError(
+        local ? "configuration log_servers: is of no use where log_backend is "
+                "local; did you mean log_backend zookeeper?"
+              : "configuration log_servers: is not set; log_backend " +
+                    config.log_backend + " needs HOST:PORT[,HOST:PORT...]");
+  }
+  const std::string& path = config.log_path;
+  if (path.size() < 2 || path.front() != '/' || path.back() == '/' ||
+      path.find("//") != std::string::npos) {
+    return absl::InvalidArgumentError(
+        "configuration log_path: '" + path +
+        "' is not a path such as /kafed, without a slash at the end");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckWhole(const Config& config) {
   if (config.data_dir.empty()) {
     return absl::InvalidArgumentError(
@@ -250,10 +320,23 @@ absl::Status CheckWhole(const Config& config) {
   };
   RETURN_IF_ERROR(one_of("log_level", config.log_level,
                          {"debug", "info", "warning", "error"}));
-  return one_of("log_format", config.log_format, {"text", "json"});
+  RETURN_IF_ERROR(one_of("log_format", config.log_format, {"text", "json"}));
+  RETURN_IF_ERROR(
+      one_of("log_backend", config.log_backend, {"local", "zookeeper"}));
+  return CheckQuorum(config);
 }
 
 }  // namespace
+
+std::vector<std::string> SplitAddresses(const std::string& list) {
+  std::vector<std::string> addresses;
+  for (size_t from = 0; from < list.size();) {
+    const size_t comma = std::min(list.find(',', from), list.size());
+    addresses.push_back(list.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return addresses;
+}
 
 const std::vector<Property>& Properties() {
   static const std::vector<Property> properties = MakeProperties();

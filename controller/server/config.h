@@ -35,6 +35,14 @@ struct Config {
   uint64_t snapshot_every_entries = 0;
   uint64_t history_entries = 0;
   uint64_t log_budget_bytes = 0;
+  std::string log_backend;
+  std::string log_servers;
+  std::string log_path;
+  std::string log_credentials;
+  uint64_t log_session_timeout_ms = 0;
+  std::string advertise;
+  std::string region;
+  std::string peers;
   uint64_t free_space_floor_bytes = 0;
   uint64_t worker_threads = 0;
 };
@@ -58,6 +66,9 @@ absl::StatusOr<Config> LoadConfig(
     const std::string& file,
     const std::map<std::string, std::string>& environment,
     const std::map<std::string, std::string>& flags);
+
+// Of a property that is a list: HOST:PORT[,HOST:PORT...].
+std::vector<std::string> SplitAddresses(const std::string& list);
 
 // Properties set in the environment, as KAFED_<NAME>.
 std::map<std::string, std::string> EnvironmentProperties();

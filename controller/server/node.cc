@@ -4,11 +4,19 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <utility>
 
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "controller/peer/join.h"
+#include "controller/peer/log_trimmer.h"
+#include "controller/peer/node_list.h"
+#include "controller/peer/office.h"
+#include "controller/peer/peer_service.h"
+#include "controller/peer/peer_watch.h"
 #include "controller/reconcile/coordinator.h"
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/events_service.h"
@@ -20,9 +28,12 @@
 #include "controller/server/snapshotter.h"
 #include "controller/session/fence_queue.h"
 #include "controller/version.h"
+#include "controller/write/follower.h"
 #include "controller/write/node_log.h"
 #include "controller/write/recovery.h"
+#include "controller/write/tail_prover.h"
 #include "controller/write/writer.h"
+#include "federation/plan/planners.h"
 
 namespace kafed::controller {
 namespace {
@@ -38,8 +49,49 @@ constexpr auto kShutdownGrace = std::chrono::seconds(3);
 constexpr milliseconds kEndOffsetTimeout{2'000};
 constexpr size_t kMaxWaitingCalls = 10'000;
 
+// How often the nodes of a cluster look who is the coordinator.
+constexpr milliseconds kCampaignInterval{500};
+// A log that a quorum keeps in memory is trimmed behind snapshots.
+constexpr uint64_t kSnapshotEveryBytes = 16 << 20;
+// How often a node proves that it is at the tail of a shared log, at most.
+constexpr milliseconds kLongestProof{1'000};
+
 std::string HostOf(const std::string& address) {
   return address.substr(0, address.rfind(':'));
+}
+
+federation::NodeRow NodeRowOf(const Config& config) {
+  return {config.advertise, federation::kFeatureLevel, kVersion, config.region};
+}
+
+// "user:password" of the quorum's servers.
+absl::StatusOr<std::string> ReadCredentials(const Config& config) {
+  if (config.log_credentials.empty()) return std::string();
+  const std::string file = config.secrets_dir + "/" + config.log_credentials;
+  std::ifstream in(file);
+  std::string line;
+  if (config.log_credentials.find('/') != std::string::npos ||
+      !std::getline(in, line) || line.find(':') == std::string::npos) {
+    return absl::FailedPreconditionError(
+        "log_credentials: expected user:password in the first line of " + file);
+  }
+  return line;
+}
+
+// Nodes whose images differ can't both be right; this one is outvoted.
+void CheckVerdict(const HashVerdict& verdict) {
+  const LogField index{"index", verdict.index};
+  const LogField with_me{"nodes_with_this_image", verdict.with_me};
+  const LogField others{"nodes_with_another", verdict.most_others};
+  if (verdict.minority()) {
+    Fault(
+        "this node's image differs from that of most nodes at the same "
+        "position: keep its data directory for the developers, and start it "
+        "again with an empty one",
+        {index, with_me, others});
+  }
+  LogError("another node's image differs from this one's at the same position",
+           {index, with_me, others});
 }
 
 }  // namespace
@@ -55,6 +107,14 @@ struct Node::Parts {
   RpcContext context;
   Metrics metrics;
   std::unique_ptr<Writer> writer;
+  // Of a shared log only.
+  HashHistory hashes;
+  std::unique_ptr<Follower> follower;
+  std::unique_ptr<TailProver> prover;
+  std::unique_ptr<PeerWatch> peers;
+  std::unique_ptr<OfficeHolder> office;
+  std::unique_ptr<LogTrimmer> trimmer;
+
   std::unique_ptr<Snapshotter> snapshotter;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<WorkerPool> workers;
@@ -62,36 +122,60 @@ struct Node::Parts {
   std::unique_ptr<RoutingService> routing;
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<EventsService> events;
+  std::unique_ptr<PeerService> peer;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<HttpServer> http;
   std::string address;
   std::string http_address;
 
+  absl::Status OpenLog(const Clock& clock);
   absl::Status Recover(const Clock& clock);
   void MakeContext(const Clock& clock);
+  void JoinCluster(const Clock& clock);
+  absl::Status Register();
   absl::Status Listen();
   absl::Status ListenHttp();
   absl::Status Health() const { return disk.store->Health(); }
 };
 
+absl::Status Node::Parts::OpenLog(const Clock& clock) {
+  NodeLogOptions options;
+  options.directory = config.data_dir;
+  options.free_space_floor_bytes = config.free_space_floor_bytes;
+  options.log_budget_bytes = config.log_budget_bytes;
+  options.backend = config.log_backend;
+  options.quorum.servers = config.log_servers;
+  options.quorum.path = config.log_path;
+  options.quorum.session_timeout = milliseconds(config.log_session_timeout_ms);
+  ASSIGN_OR_RETURN(options.quorum.digest, ReadCredentials(config));
+  ASSIGN_OR_RETURN(disk, NodeLog::Open(options, clock));
+  return absl::OkStatus();
+}
+
 absl::Status Node::Parts::Recover(const Clock& clock) {
   const milliseconds begun = clock.Steady();
+  const std::vector<std::string> seeds = SplitAddresses(config.peers);
   ASSIGN_OR_RETURN(federation::Image image,
-                   controller::Recover(disk.log.get(), disk.snapshots.get()));
+                   RecoverOrJoin(&disk.log(), disk.snapshots.get(), seeds));
   if (!image.head().index.valid()) {
-    RETURN_IF_ERROR(
-        BeginIncarnation(disk.log.get(),
+    const absl::Status first =
+        BeginIncarnation(&disk.log(),
                          {.node_id = disk.node_number(),
                           .now_ms = static_cast<uint64_t>(clock.Wall().count()),
-                          .version = kVersion},
-                         &image));
+                          .node = NodeRowOf(config)},
+                         &image);
+    if (!first.ok() && !absl::IsAborted(first)) return first;
+    if (!first.ok()) {  // another node began it just now
+      ASSIGN_OR_RETURN(image,
+                       RecoverOrJoin(&disk.log(), disk.snapshots.get(), seeds));
+    }
   }
   LogInfo("recovered", {{"position", ToString(image.position())},
                         {"ms", (clock.Steady() - begun).count()}});
   replica = std::make_unique<Replica>(std::move(image));
   leases = std::make_unique<LeaseTable>(
       LeaseOptions{milliseconds(config.session_ttl_ms),
-                   milliseconds(config.multicast_lease_ms)},
+                   milliseconds(config.multicast_lease_ms), disk.shared()},
       &clock, *replica->image());
   fences = std::make_unique<FenceQueue>(leases.get(), &clock);
   return absl::OkStatus();
@@ -100,11 +184,19 @@ absl::Status Node::Parts::Recover(const Clock& clock) {
 void Node::Parts::MakeContext(const Clock& clock) {
   const uint64_t node_id = disk.node_number();
   writer =
-      std::make_unique<Writer>(disk.log.get(), replica.get(), &clock, node_id);
+      std::make_unique<Writer>(&disk.log(), replica.get(), &clock, node_id);
   snapshotter = std::make_unique<Snapshotter>(
-      SnapshotterOptions{config.snapshot_every_entries, config.history_entries},
-      replica.get(), disk.log.get(), disk.snapshots.get());
+      SnapshotterOptions{config.snapshot_every_entries, config.history_entries,
+                         disk.shared() ? kSnapshotEveryBytes : 0},
+      replica.get(), &disk.log(), disk.snapshots.get(), [this] {
+        return disk.journal ? disk.journal->taken_bytes() : 0;
+      });
+  if (disk.shared()) JoinCluster(clock);
   CoordinatorOptions options;
+  if (office != nullptr) {
+    options.in_office = [this] { return office->in_office(); };
+    options.held_elsewhere = [this] { return peers->HeldSessions(); };
+  }
   options.interval = milliseconds(config.reconcile_interval_ms);
   options.fence_window = milliseconds(config.fence_window_ms);
   options.secrets_dir = config.secrets_dir;
@@ -114,7 +206,7 @@ void Node::Parts::MakeContext(const Clock& clock) {
       std::make_unique<WorkerPool>(config.worker_threads, kMaxWaitingCalls);
   context.replica = replica.get();
   context.writer = writer.get();
-  context.log = disk.log.get();
+  context.log = &disk.log();
   context.leases = leases.get();
   context.fences = fences.get();
   context.loads = &loads;
@@ -137,7 +229,45 @@ void Node::Parts::MakeContext(const Clock& clock) {
     return health.ok() ? std::string("ok") : std::string(health.message());
   };
   context.followers = [this] { return hub ? hub->followers() : 0; };
+  context.list_nodes = [this](v1::ListNodesResponse* response) {
+    ListNodes(context, peers.get(), response);
+  };
   metrics = NodeMetrics({&context, snapshotter.get(), &coordinator->stats()});
+}
+
+void Node::Parts::JoinCluster(const Clock& clock) {
+  const uint64_t node_id = disk.node_number();
+  hashes.Add(*replica->image());
+  replica->AddListener([this] { hashes.Add(*replica->image()); });
+  follower = std::make_unique<Follower>(&disk.log(), replica.get(),
+                                        writer.get(), &clock);
+  const milliseconds proof =
+      std::min(kLongestProof, milliseconds(config.multicast_lease_ms / 5 + 1));
+  prover = std::make_unique<TailProver>(
+      &disk.log(), replica.get(), &clock, proof,
+      [this](milliseconds at, LogIndex) { leases->Proven(at); });
+  PeerWatchOptions watch;
+  watch.self = node_id;
+  peers = std::make_unique<PeerWatch>(watch, replica.get(), &hashes, &clock,
+                                      CheckVerdict);
+  office = std::make_unique<OfficeHolder>(disk.election.get(), node_id,
+                                          replica.get(), writer.get(),
+                                          kCampaignInterval);
+  trimmer = std::make_unique<LogTrimmer>(disk.virtual_log.get(), replica.get(),
+                                         disk.snapshots.get(), peers.get(),
+                                         office.get());
+}
+
+// The address is known once the node listens.
+absl::Status Node::Parts::Register() {
+  federation::NodeRow row = NodeRowOf(config);
+  if (row.address.empty() && disk.shared()) row.address = address;
+  const auto registered = writer->Run(
+      [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
+        federation::PlanRegisterNode(disk.node_number(), row, draft);
+        return std::string();
+      });
+  return Annotate(registered.status(), "registering the node");
 }
 
 absl::Status Node::Parts::Listen() {
@@ -145,6 +275,9 @@ absl::Status Node::Parts::Listen() {
   routing = std::make_unique<RoutingService>(&context, hub.get());
   admin = std::make_unique<AdminService>(&context);
   events = std::make_unique<EventsService>(&context);
+  peer = std::make_unique<PeerService>(
+      &context, &hashes, disk.snapshots.get(),
+      [this] { return snapshotter->SaveNow(); });
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -169,6 +302,7 @@ absl::Status Node::Parts::Listen() {
   builder.RegisterService(routing.get());
   builder.RegisterService(admin.get());
   builder.RegisterService(events.get());
+  builder.RegisterService(peer.get());
   server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::UnavailableError("listen: can't listen on " + config.listen +
@@ -197,15 +331,13 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const Config& config,
   });
   auto parts = std::make_unique<Parts>();
   parts->config = config;
-  ASSIGN_OR_RETURN(parts->disk, NodeLog::Open({config.data_dir,
-                                               config.free_space_floor_bytes,
-                                               config.log_budget_bytes},
-                                              clock));
+  RETURN_IF_ERROR(parts->OpenLog(clock));
   RETURN_IF_ERROR(parts->Recover(clock));
   parts->MakeContext(clock);
   std::unique_ptr<Node> node(new Node(std::move(parts)));
   RETURN_IF_ERROR(node->parts_->Listen());
   RETURN_IF_ERROR(node->parts_->ListenHttp());
+  RETURN_IF_ERROR(node->parts_->Register());
   LogInfo("serving", {{"address", node->address()},
                       {"http", node->http_address()},
                       {"node", node->parts_->disk.store->node_id()},
@@ -231,6 +363,11 @@ void Node::Stop() {
   }
   parts_->workers.reset();
   parts_->coordinator.reset();
+  parts_->trimmer.reset();
+  parts_->office.reset();
+  parts_->peers.reset();
+  parts_->prover.reset();
+  parts_->follower.reset();
   parts_->writer.reset();
   parts_->hub.reset();  // last: it listens to what the writer publishes
   if (parts_->snapshotter) {

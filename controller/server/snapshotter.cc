@@ -1,6 +1,7 @@
 #include "controller/server/snapshotter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/log.h"
@@ -17,11 +18,13 @@ constexpr absl::Duration kLongestPause = absl::Seconds(64);
 
 Snapshotter::Snapshotter(const SnapshotterOptions& options, Replica* replica,
                          metastore::SharedLog* log,
-                         metastore::SnapshotStore* snapshots)
+                         metastore::SnapshotStore* snapshots,
+                         std::function<uint64_t()> log_bytes)
     : options_(options),
       replica_(*replica),
       log_(*log),
-      snapshots_(*snapshots) {
+      snapshots_(*snapshots),
+      log_bytes_(std::move(log_bytes)) {
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -39,6 +42,7 @@ uint64_t Snapshotter::NewestIndex() const {
 }
 
 absl::Status Snapshotter::SaveNow() {
+  const uint64_t log_bytes = log_bytes_();
   const auto image = replica_.image();
   const uint64_t index = image->head().index.value();
   if (index <= NewestIndex()) return absl::OkStatus();
@@ -52,6 +56,7 @@ absl::Status Snapshotter::SaveNow() {
     return Annotate(saved.status(), "snapshot");
   }
   ++saved_;
+  saved_at_bytes_ = log_bytes;
   LogInfo("snapshot saved", {{"index", index},
                              {"rows", saved->summary.rows},
                              {"bytes", saved->summary.bytes}});
@@ -61,6 +66,13 @@ absl::Status Snapshotter::SaveNow() {
     return log_.Trim(LogIndex(oldest - options_.history_entries));
   }
   return absl::OkStatus();
+}
+
+bool Snapshotter::Due() const {
+  const uint64_t index = replica_.position().index.value();
+  if (index >= NewestIndex() + options_.every_entries) return true;
+  return options_.every_bytes > 0 && index > NewestIndex() &&
+         log_bytes_() >= saved_at_bytes_ + options_.every_bytes;
 }
 
 void Snapshotter::Loop() {
@@ -74,8 +86,7 @@ void Snapshotter::Loop() {
       absl::MutexLock lock(&mutex_);
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), pause)) return;
     }
-    const uint64_t index = replica_.image()->head().index.value();
-    if (index < NewestIndex() + options_.every_entries) continue;
+    if (!Due()) continue;
     const absl::Status saved = SaveNow();
     pause = saved.ok() ? kLook : std::min(pause * 2, kLongestPause);
     if (!saved.ok()) LogWarning("snapshot failed", {{"why", saved}});

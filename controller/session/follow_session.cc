@@ -83,6 +83,12 @@ absl::Status FollowSession::Acknowledge(const v1::FollowRequest& request) {
   return absl::OkStatus();
 }
 
+bool FollowSession::CanLease() const {
+  return lease_request_ != 0 &&
+         leases_.Left(leases_.options().multicast_ttl, leases_.ProvenAt())
+                 .count() > 0;
+}
+
 bool FollowSession::Next(v1::FollowResponse* response) {
   absl::MutexLock lock(&mutex_);
   if (!feed_) return false;
@@ -91,7 +97,7 @@ bool FollowSession::Next(v1::FollowResponse* response) {
     const bool newer =
         sent_ != image->position() ||
         (sent_nonce_ != 0 && sent_nonce_ != image->head().incarnation.nonce);
-    if (!newer && !first_of_run_ && lease_request_ == 0) return false;
+    if (!newer && !first_of_run_ && !CanLease()) return false;
     feed_->Begin(image, sent_, sent_nonce_);
     running_ = true;
     response->set_full(feed_->full());
@@ -107,12 +113,16 @@ bool FollowSession::Next(v1::FollowResponse* response) {
     // Granted first, then proven to be at the tail: a fence that is looked at
     // in between counts it.
     leases_.Grant(session_id_, sent_);
-    if (replica_.position() == sent_) {
+    const milliseconds proven_at = leases_.ProvenAt();
+    const milliseconds session =
+        leases_.Left(leases_.options().session_ttl, proven_at);
+    const milliseconds multicast =
+        leases_.Left(leases_.options().multicast_ttl, proven_at);
+    if (replica_.position() == sent_ && multicast.count() > 0) {
       response->set_lease_request(lease_request_);
-      response->set_lease_ms(
-          static_cast<uint32_t>(leases_.options().session_ttl.count()));
+      response->set_lease_ms(static_cast<uint32_t>(session.count()));
       response->set_multicast_lease_ms(
-          static_cast<uint32_t>(leases_.options().multicast_ttl.count()));
+          static_cast<uint32_t>(multicast.count()));
       lease_request_ = 0;
     }
   }

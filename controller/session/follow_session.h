@@ -42,6 +42,8 @@ class FollowSession {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Acknowledge(const v1::FollowRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A lease is asked for, and this node can give one.
+  bool CanLease() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Replica& replica_;
   LeaseTable& leases_;

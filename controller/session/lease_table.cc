@@ -17,6 +17,7 @@ LeaseTable::LeaseTable(const LeaseOptions& options, const Clock* clock,
   // A log that has only just begun had no former processes.
   const bool first = image.head().index.value() <= 1;
   unary_end_ = first ? now : now + options_.multicast_ttl;
+  proven_at_ = now - options_.session_ttl;
   image.table(Table::kSessions)
       .ForEach([&](std::string_view key, std::string_view) {
         mutex_.AssertHeld();
@@ -25,6 +26,22 @@ LeaseTable::LeaseTable(const LeaseOptions& options, const Clock* clock,
         entry.grants.push_back({image.position(), now + options_.session_ttl,
                                 now + options_.multicast_ttl});
       });
+}
+
+void LeaseTable::Proven(milliseconds at) {
+  absl::MutexLock lock(&mutex_);
+  proven_at_ = std::max(proven_at_, at);
+}
+
+milliseconds LeaseTable::ProvenAt() const {
+  if (!options_.shared_log) return clock_.Steady();
+  absl::MutexLock lock(&mutex_);
+  return proven_at_;
+}
+
+milliseconds LeaseTable::Left(milliseconds ttl, milliseconds proven_at) const {
+  if (!options_.shared_log) return ttl;
+  return std::max(ttl - (clock_.Steady() - proven_at), milliseconds(0));
 }
 
 void LeaseTable::Connected(uint64_t session_id) {
@@ -139,8 +156,10 @@ LeaseTable::Fence LeaseTable::FenceLocked(Position position,
   }
   // Unary answers after the commit show the new routes; the longest one before
   // it ends a ttl after the commit at the latest.
+  // Other nodes' answers likewise, to sessions too.
+  const milliseconds longest = committed_at + options_.multicast_ttl;
   const milliseconds unary_end =
-      std::min(unary_end_, committed_at + options_.multicast_ttl);
+      options_.shared_log ? longest : std::min(unary_end_, longest);
   if (unary_end > now) {
     fence.remaining = std::max(fence.remaining, unary_end - now);
   }
@@ -148,20 +167,39 @@ LeaseTable::Fence LeaseTable::FenceLocked(Position position,
   return fence;
 }
 
+void LeaseTable::Watch(uint64_t session_id) {
+  const milliseconds now = clock_.Steady();
+  absl::MutexLock lock(&mutex_);
+  const auto [at, added] = entries_.try_emplace(session_id);
+  if (added) at->second.last_heard = now;
+}
+
 std::vector<uint64_t> LeaseTable::Expired() const {
   const milliseconds now = clock_.Steady();
   std::vector<uint64_t> expired;
   absl::MutexLock lock(&mutex_);
   for (const auto& [id, entry] : entries_) {
-    if (entry.connections > 0) continue;
-    milliseconds end = entry.last_heard + options_.session_ttl;
-    for (const Held& held : entry.grants) {
-      end = std::max(end, held.session_end);
-    }
-    if (end <= now) expired.push_back(id);
+    if (entry.connections == 0 && EndOf(entry) <= now) expired.push_back(id);
   }
   std::sort(expired.begin(), expired.end());
   return expired;
+}
+
+std::vector<uint64_t> LeaseTable::Unexpired() const {
+  const milliseconds now = clock_.Steady();
+  std::vector<uint64_t> held;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, entry] : entries_) {
+    if (entry.connections > 0 || EndOf(entry) > now) held.push_back(id);
+  }
+  std::sort(held.begin(), held.end());
+  return held;
+}
+
+milliseconds LeaseTable::EndOf(const Entry& entry) const {
+  milliseconds end = entry.last_heard + options_.session_ttl;
+  for (const Held& held : entry.grants) end = std::max(end, held.session_end);
+  return end;
 }
 
 std::vector<SessionLease> LeaseTable::List() const {

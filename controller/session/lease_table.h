@@ -11,6 +11,11 @@
 // session, and the unary callers, count as having been granted a lease at the
 // moment of the start.
 //
+// Where other nodes give leases too (a shared log), nobody knows them all: a
+// fence then waits until every lease that may have been given before it is
+// over. And a lease is counted from when this node last proved to be at the
+// log's tail (write/tail_prover.h), so that none outlasts that wait.
+//
 // Thread-safe; no gRPC in it.
 #pragma once
 
@@ -30,6 +35,7 @@ namespace kafed::controller {
 struct LeaseOptions {
   milliseconds session_ttl{15 * 60 * 1000};
   milliseconds multicast_ttl{10'000};
+  bool shared_log = false;
 };
 
 struct SessionLease {
@@ -45,6 +51,16 @@ class LeaseTable {
              const federation::Image& image);
 
   const LeaseOptions& options() const { return options_; }
+
+  // This node's image was at the log's tail at `at` (Steady); needed where the
+  // log is shared only.
+  void Proven(milliseconds at);
+  // When the last proof was (Steady); now, where none is needed. To be taken
+  // before the image that a lease is for.
+  milliseconds ProvenAt() const;
+  // What is left of a ttl that began with a proof; 0: nothing, the node can't
+  // tell whether it is current.
+  milliseconds Left(milliseconds ttl, milliseconds proven_at) const;
 
   void Connected(uint64_t session_id);
   void Disconnected(uint64_t session_id);
@@ -79,8 +95,13 @@ class LeaseTable {
   void AwaitChange(uint64_t seen, milliseconds timeout) const;
   void Poke();
 
+  // Counts a session that was opened at another node as heard of now, unless
+  // it is known.
+  void Watch(uint64_t session_id);
   // Sessions that are not connected and whose leases are all over.
   std::vector<uint64_t> Expired() const;
+  // The others.
+  std::vector<uint64_t> Unexpired() const;
   std::vector<SessionLease> List() const;
 
  private:
@@ -96,6 +117,8 @@ class LeaseTable {
     int connections = 0;
     std::vector<v1::SegmentCount> counts;
   };
+  // When its last lease is over.
+  milliseconds EndOf(const Entry& entry) const;
   Fence FenceLocked(Position position, milliseconds committed_at) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -105,6 +128,7 @@ class LeaseTable {
   absl::flat_hash_map<uint64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   milliseconds unary_end_ ABSL_GUARDED_BY(mutex_);
+  milliseconds proven_at_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kafed::controller

@@ -8,7 +8,7 @@
 #include "federation/image/apply.h"
 #include "federation/image/entry_codec.h"
 #include "federation/image/image_io.h"
-#include "federation/plan/draft.h"
+#include "federation/plan/planners.h"
 
 namespace kafed::controller {
 namespace {
@@ -74,18 +74,17 @@ absl::Status BeginIncarnation(metastore::SharedLog* log,
   v1::Record level;
   level.mutable_feature_level_raised()->set_level(federation::kFeatureLevel);
   draft.Add(std::move(level));
-  v1::Record node;
-  node.mutable_node_registered()->set_node_id(beginning.node_id);
-  node.mutable_node_registered()->set_feature_level(federation::kFeatureLevel);
-  node.mutable_node_registered()->set_version(beginning.version);
-  draft.Add(std::move(node));
+  federation::PlanRegisterNode(beginning.node_id, beginning.node, &draft);
   metastore::LogEntry entry;
   std::copy(header.entry_id().begin(), header.entry_id().end(),
             entry.id.begin());
   entry.payload = federation::EncodeEntry(draft.entry());
   const auto outcome = log->AppendAt(index, entry);
   if (!outcome.ok()) {
-    return Annotate(outcome.detail, "the first entry of the incarnation");
+    const absl::Status why =
+        outcome.detail.ok() ? absl::AbortedError("another node was first")
+                            : outcome.detail;
+    return Annotate(why, "the first entry of the incarnation");
   }
   *image = draft.image();
   return absl::OkStatus();

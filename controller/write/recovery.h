@@ -28,7 +28,7 @@ struct IncarnationBeginning {
   uint64_t incarnation = 1;
   uint64_t node_id = 0;  // who begins it
   uint64_t now_ms = 0;
-  std::string version;  // of the program
+  federation::NodeRow node;
   std::string_view reason = federation::kReasonNew;
 };
 

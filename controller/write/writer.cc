@@ -232,8 +232,8 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
 }
 
 void Writer::Commit(std::unique_ptr<Batch> batch) {
-  if (batch->draft.empty()) return Answer(*batch, absl::OkStatus());
-  const absl::Status appended = Append(batch->draft);
+  const absl::Status appended =
+      batch->draft.empty() ? CheckAtTail(batch->base) : Append(batch->draft);
   if (absl::IsAborted(appended)) {
     // Nodes that write at once would else be in each other's way again.
     const auto most_us = uint64_t{1'000} << std::min(conflicts_, 5);
@@ -244,7 +244,7 @@ void Writer::Commit(std::unique_ptr<Batch> batch) {
   conflicts_ = 0;
   if (!appended.ok()) {
     PlanAnew({});
-  } else {
+  } else if (!batch->draft.empty()) {
     KAFED_FAILPOINT("writer.publish.before");
     replica_.Publish(batch->draft.image(), batch->draft.changes());
     KAFED_FAILPOINT("writer.publish.after");
@@ -288,6 +288,13 @@ void Writer::PlanAnew(std::deque<Command> first) {
   tip_ = *replica_.image();
   published_ = tip_.head().index;
   stale_ = false;
+}
+
+absl::Status Writer::CheckAtTail(Position base) {
+  const auto tail = log_.Tail();
+  RETURN_IF_ERROR(tail.status());
+  if (*tail == base.index) return absl::OkStatus();
+  return absl::AbortedError("another node has appended");
 }
 
 absl::Status Writer::Append(const Draft& draft) {

@@ -5,7 +5,7 @@
 // command is planned on the draft that holds the ones before it; one that is
 // refused is rolled back alone. No answer, not even a refusal, leaves before
 // the entry it was planned on stands, because it may rest on the commands
-// before it.
+// before it; and none from a state that another node has changed since.
 //
 //   Submit --> queue --> plan into the open batch --> AppendAt(N) --> publish
 //                ^                                      |   |        and answer
@@ -117,6 +117,9 @@ class Writer {
   // What is planned rests on an entry that will not stand.
   void PlanAnew(std::deque<Command> first);
   absl::Status Append(const federation::Draft& draft);
+  // What was refused, or done before, was planned on the newest image; Aborted
+  // if it was not.
+  absl::Status CheckAtTail(Position base);
   // Applies and publishes what other nodes appended, up to the tail. False if
   // the writer stops while the log can't be read.
   bool CatchUp();

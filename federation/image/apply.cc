@@ -104,10 +104,19 @@ absl::Status BeginEntry(const v1::EntryHeader& header, uint64_t header_hash,
 absl::Status ApplyRecord(const v1::Record& record, Editor* editor) {
   switch (record.fact_case()) {
     case v1::Record::kFeatureLevelRaised:
+      if (record.feature_level_raised().level() > kFeatureLevel) {
+        return DoesNotApply(
+            "FeatureLevelRaised",
+            "level " + std::to_string(record.feature_level_raised().level()) +
+                " is above the highest this version supports, " +
+                std::to_string(kFeatureLevel) + "; run a newer version");
+      }
       editor->head().feature_level = record.feature_level_raised().level();
       return absl::OkStatus();
       KAFED_APPLY(kIncarnationBegan, incarnation_began);
       KAFED_APPLY(kNodeRegistered, node_registered);
+      KAFED_APPLY(kNodeRemoved, node_removed);
+      KAFED_APPLY(kCoordinatorElected, coordinator_elected);
       KAFED_APPLY(kSubClusterAdded, sub_cluster_added);
       KAFED_APPLY(kSubClusterUpdated, sub_cluster_updated);
       KAFED_APPLY(kSubClusterRemoved, sub_cluster_removed);

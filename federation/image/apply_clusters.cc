@@ -48,7 +48,28 @@ absl::Status Apply(const v1::NodeRegistered& record, Editor* editor) {
   row.address = record.address();
   row.feature_level = record.feature_level();
   row.version = record.version();
+  row.region = record.region();
   editor->Put(Table::kNodes, KeyOf(uint64_t{record.node_id()}), row);
+  return absl::OkStatus();
+}
+
+absl::Status Apply(const v1::NodeRemoved& record, Editor* editor) {
+  const std::string key = KeyOf(uint64_t{record.node_id()});
+  if (!editor->image().table(Table::kNodes).Find(key)) {
+    return DoesNotApply("NodeRemoved", "the node is not registered");
+  }
+  editor->Erase(Table::kNodes, key);
+  return absl::OkStatus();
+}
+
+absl::Status Apply(const v1::CoordinatorElected& record, Editor* editor) {
+  const auto former =
+      editor->image().GetOr<Office>(Table::kOffices, kCoordinatorOffice);
+  if (record.epoch() != former.epoch + 1) {
+    return DoesNotApply("CoordinatorElected", "its epoch is not the next one");
+  }
+  editor->Put(Table::kOffices, kCoordinatorOffice,
+              Office{record.node_id(), record.epoch()});
   return absl::OkStatus();
 }
 

@@ -48,6 +48,8 @@ absl::Status Apply(const v1::SessionClosed& record, Editor* editor);
 absl::Status Apply(const v1::RequestCompleted& record, Editor* editor);
 absl::Status Apply(const v1::OperationProgressed& record, Editor* editor);
 absl::Status Apply(const v1::NodeRegistered& record, Editor* editor);
+absl::Status Apply(const v1::NodeRemoved& record, Editor* editor);
+absl::Status Apply(const v1::CoordinatorElected& record, Editor* editor);
 
 // Drops a Kafka topic's partitions with the bindings of their keys.
 void DropPartitions(TopicId topic, KafkaTopicId id, Editor* editor);

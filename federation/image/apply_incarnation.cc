@@ -142,6 +142,7 @@ absl::Status Apply(const v1::IncarnationBegan& record, Editor* editor) {
   EraseAll(Table::kSessions, before, editor);
   EraseAll(Table::kSessionSources, before, editor);
   EraseAll(Table::kNodes, before, editor);
+  EraseAll(Table::kOffices, before, editor);
   Counters counters = before.counters();
   counters.next_session = (counter << 32) + 1;
   editor->Put(Table::kCounters, "", counters);

@@ -26,8 +26,10 @@
 
 namespace kafed::federation {
 
-// Highest feature level this program supports.
-inline constexpr uint32_t kFeatureLevel = 1;
+// Highest feature level this program supports, and the first that knows of
+// clusters: regions of nodes, their removal, the coordinator's office.
+inline constexpr uint32_t kFeatureLevel = 2;
+inline constexpr uint32_t kClusterLevel = 2;
 
 // What the last applied entry's header said.
 struct ImageHead {
@@ -35,7 +37,7 @@ struct ImageHead {
   LogIndex index;
   uint64_t header_hash = 0;
   uint64_t time_ms = 0;
-  uint32_t feature_level = kFeatureLevel;
+  uint32_t feature_level = 1;
   Position position() const { return {incarnation.counter, index}; }
 };
 

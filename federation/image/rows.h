@@ -327,9 +327,21 @@ struct NodeRow {
   std::string address;
   uint32_t feature_level = 0;
   std::string version;
+  std::string region;  // from feature level 2 on
   template <typename A>
   void Fields(A& a) {
     a(address, feature_level, version);
+    a.Trailing(region);
+  }
+};
+
+// Who does a work that one node at a time is to do.
+struct Office {
+  uint64_t node_id = 0;
+  uint64_t epoch = 0;  // raised by each election
+  template <typename A>
+  void Fields(A& a) {
+    a(node_id, epoch);
   }
 };
 

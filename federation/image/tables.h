@@ -44,8 +44,12 @@ enum class Table : uint8_t {
   kOperations = 27,      // operation id -> Operation
   kFormerBindings = 28,  // (topic, key) -> FormerBinding
   kFormerQueue = 29,     // sequence -> (topic, key)
+  kOffices = 30,         // name -> Office; from feature level 2 on
 };
-inline constexpr int kTables = 30;
+inline constexpr int kTables = 31;
+
+// Key in kOffices of who does the background work.
+inline constexpr std::string_view kCoordinatorOffice = "coordinator";
 
 std::string_view TableName(Table table);
 constexpr bool IsViewTable(Table table) {

@@ -34,6 +34,20 @@ absl::StatusOr<v1::MutationResponse> PlanUpdateSubCluster(
 absl::StatusOr<v1::MutationResponse> PlanRemoveSubCluster(
     const v1::RemoveSubClusterRequest& request, Draft* draft);
 
+// --- nodes (node_planner.cc) ---
+// The registered ones, by id.
+std::vector<std::pair<uint64_t, NodeRow>> NodesOf(const Image& image);
+// Epoch 0: nobody was elected yet.
+Office CoordinatorOf(const Image& image);
+// Registers a node, or what is new about it; nothing if nothing is.
+void PlanRegisterNode(uint64_t node_id, NodeRow row, Draft* draft);
+absl::StatusOr<v1::MutationResponse> PlanRemoveNode(
+    const v1::RemoveNodeRequest& request, Draft* draft);
+// Nothing if it is in office already, or below feature level kClusterLevel.
+void PlanElectCoordinator(uint64_t node_id, Draft* draft);
+absl::StatusOr<v1::MutationResponse> PlanFinishUpgrade(
+    const v1::FinishUpgradeRequest& request, Draft* draft);
+
 // --- logical topics (topic_planner.cc) ---
 absl::StatusOr<v1::MutationResponse> PlanCreateTopic(
     const v1::CreateTopicRequest& request, Draft* draft);

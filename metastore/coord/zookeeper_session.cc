@@ -242,11 +242,22 @@ absl::StatusOr<std::vector<std::string>> ZooKeeperSession::Children(
 
 absl::Status ZooKeeperSession::Create(const std::string& path,
                                       std::string_view data) {
+  return CreateNode(path, data, false);
+}
+
+absl::Status ZooKeeperSession::CreateEphemeral(const std::string& path,
+                                               std::string_view data) {
+  return CreateNode(path, data, true);
+}
+
+absl::Status ZooKeeperSession::CreateNode(const std::string& path,
+                                          std::string_view data,
+                                          bool ephemeral) {
   ASSIGN_OR_RETURN(const auto handle, Connected());
-  return StatusOf(
-      zoo_create(handle->zk, path.c_str(), data.data(),
-                 static_cast<int>(data.size()), handle->acl, 0, nullptr, 0),
-      path);
+  return StatusOf(zoo_create(handle->zk, path.c_str(), data.data(),
+                             static_cast<int>(data.size()), handle->acl,
+                             ephemeral ? ZOO_EPHEMERAL : 0, nullptr, 0),
+                  path);
 }
 
 absl::Status ZooKeeperSession::CreateFolders(const std::string& path) {

@@ -83,6 +83,8 @@ class ZooKeeperSession {
   absl::Status Sync(const std::string& path);
 
   absl::Status Create(const std::string& path, std::string_view data);
+  // A node that goes with this session.
+  absl::Status CreateEphemeral(const std::string& path, std::string_view data);
   // Makes the nodes above `path` that are missing.
   absl::Status CreateFolders(const std::string& path);
   // Returns the new version.
@@ -104,6 +106,8 @@ class ZooKeeperSession {
   struct Events;
 
   explicit ZooKeeperSession(ZooKeeperOptions options);
+  absl::Status CreateNode(const std::string& path, std::string_view data,
+                          bool ephemeral);
   // A handle that is connected.
   absl::StatusOr<std::shared_ptr<Handle>> Connected();
 

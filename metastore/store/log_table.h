@@ -43,6 +43,10 @@ class LogTable {
   // snapshot. FailedPrecondition if there are entries.
   absl::Status BeginAt(LogIndex first);
 
+  // Drops all entries; the next one will be at `first`, which is behind them:
+  // for a copy of a log that has lost the thread.
+  absl::Status BeginAnewAt(LogIndex first);
+
   // Writes the entries at first, first+1 ... and `also` in one synced batch.
   // `running_bytes` is the running total before `first`. An error leaves the
   // outcome open.

@@ -55,7 +55,7 @@ struct State {
   federation::Image Begin() {
     federation::Image image;
     const absl::Status begun = BeginIncarnation(
-        &log, {.node_id = 7, .now_ms = 1'700'000'000'000, .version = "fuzz"},
+        &log, {.node_id = 7, .now_ms = 1'700'000'000'000, .node = {.version = "fuzz"}},
         &image);
     FUZZ_CHECK(begun.ok(), begun.ToString());
     return image;

@@ -24,7 +24,7 @@ struct NodeBench {
         BeginIncarnation(log,
                          {.node_id = 7,
                           .now_ms = static_cast<uint64_t>(clock.Wall().count()),
-                          .version = "test"},
+                          .node = {.version = "test"}},
                          &image);
     EXPECT_TRUE(begun.ok()) << begun;
     replica = std::make_unique<Replica>(image);

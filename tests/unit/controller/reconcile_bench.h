@@ -27,7 +27,7 @@ class ReconcileBench {
         &log,
         {.node_id = 7,
          .now_ms = static_cast<uint64_t>(RealClock().Wall().count()),
-         .version = "test"},
+         .node = {.version = "test"}},
         &image);
     EXPECT_TRUE(begun.ok()) << begun;
     replica = std::make_unique<Replica>(image);
