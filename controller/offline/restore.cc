@@ -75,11 +75,16 @@ absl::Status SaveImage(const Image& image, metastore::SnapshotStore* to) {
 
 // Fills `directory`: the backup, the first entry behind it, and its result.
 absl::StatusOr<RestoreReport> Fill(const std::string& directory, Image image,
-                                   uint64_t incarnation, const Clock& clock) {
+                                   uint64_t incarnation,
+                                   const RestoreOptions& options,
+                                   const Clock& clock) {
   RestoreReport report;
   report.backup = image.position();
-  ASSIGN_OR_RETURN(NodeLog node, NodeLog::Open({.directory = directory}, clock,
-                                               Next(image.head().index)));
+  ASSIGN_OR_RETURN(NodeLog node,
+                   NodeLog::Open({.directory = directory,
+                                  .backend = options.backend,
+                                  .quorum = options.quorum},
+                                 clock, Next(image.head().index)));
   RETURN_IF_ERROR(SaveImage(image, node.snapshots.get()));
   RETURN_IF_ERROR(BeginIncarnation(&node.log(),
                                    {incarnation, node.node_number(),
@@ -114,7 +119,8 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options,
   if (!place.parent_path().empty()) {
     fs::create_directories(place.parent_path(), error);
   }
-  auto report = Fill(beside, std::move(image), incarnation, clock);
+  auto report =
+      Fill(beside, std::move(image), incarnation, options, clock);
   if (report.ok()) fs::rename(beside, place, error);
   if (report.ok() && !error) return report;
   std::error_code ignored;

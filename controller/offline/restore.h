@@ -2,7 +2,9 @@
 //
 // The directory appears under its name only when it is complete: it is made
 // beside its place and renamed. What a new incarnation changes is the business
-// of the record IncarnationBegan (federation/image/apply_incarnation.cc).
+// of the record IncarnationBegan (federation/image/apply_incarnation.cc). In a
+// quorum, a restore that was interrupted leaves a log without nodes; the next
+// one needs another path.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "common/position.h"
+#include "controller/write/node_log.h"
 
 namespace kafed::controller {
 
@@ -20,6 +23,10 @@ struct RestoreOptions {
   // Counter of the new incarnation; 0: the backup's plus 1. Must be above that
   // of every incarnation that ever served, other restores included.
   uint64_t incarnation = 0;
+  // Who keeps the log from now on, as for a node: "local", or a quorum with
+  // nothing below the path yet. Other nodes then join with empty directories.
+  std::string backend = "local";
+  QuorumOptions quorum;
 };
 
 struct RestoreReport {

@@ -224,6 +224,12 @@ void FollowHub::EndStalled() {
   }
 }
 
+bool FollowHub::CanGiveLeases() const {
+  const LeaseTable& leases = *context_.leases;
+  return leases.Left(leases.options().multicast_ttl, leases.ProvenAt())
+             .count() > 0;
+}
+
 void FollowHub::Loop() {
   const auto ready = [this] {
     signal_mutex_.AssertReaderHeld();
@@ -234,6 +240,7 @@ void FollowHub::Loop() {
     return stopping_;
   };
   milliseconds next_look{0};
+  bool leases_given = true;
   while (true) {
     {
       absl::MutexLock lock(&signal_mutex_);
@@ -245,9 +252,12 @@ void FollowHub::Loop() {
       next_look = context_.clock->Steady() + kStallLook;
       EndStalled();
     }
+    // A lease that could not be given may be waited for.
+    const bool can_give = CanGiveLeases();
+    const bool again = can_give && !std::exchange(leases_given, can_give);
     {
       absl::MutexLock lock(&signal_mutex_);
-      if (!std::exchange(woken_, false)) continue;
+      if (!std::exchange(woken_, false) && !again) continue;
     }
     {
       absl::MutexLock lock(&mutex_);

@@ -47,6 +47,7 @@ class FollowHub {
   absl::Status Add(FollowReactor* reactor);
   void Remove(FollowReactor* reactor);
   void EndStalled();
+  bool CanGiveLeases() const;
   void Loop();
 
   const RpcContext& context_;

@@ -262,6 +262,19 @@ absl::StatusOr<std::map<std::string, std::string>> ReadFile(
   return values;
 }
 
+absl::Status CheckOneOf(const std::string& name, const std::string& value,
+                        const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) {
+    return absl::OkStatus();
+  }
+  std::string list;
+  for (const std::string& each : allowed) {
+    list += (list.empty() ? "" : ", ") + each;
+  }
+  return absl::InvalidArgumentError("configuration " + name + ": '" + value +
+                                    "' is not one of " + list);
+}
+
 absl::Status CheckAddressList(const std::string& name,
                               const std::string& list) {
   for (const std::string& address : SplitAddresses(list)) {
@@ -279,19 +292,33 @@ absl::Status CheckAddressList(const std::string& name,
   return absl::OkStatus();
 }
 
-absl::Status CheckQuorum(const Config& config) {
-  RETURN_IF_ERROR(CheckAddressList("log_servers", config.log_servers));
+absl::Status CheckWhole(const Config& config) {
+  if (config.data_dir.empty()) {
+    return absl::InvalidArgumentError(
+        "configuration data_dir: is not set; give --data-dir DIR");
+  }
+  RETURN_IF_ERROR(CheckOneOf("log_level", config.log_level,
+                         {"debug", "info", "warning", "error"}));
+  RETURN_IF_ERROR(CheckOneOf("log_format", config.log_format, {"text", "json"}));
   RETURN_IF_ERROR(CheckAddressList("peers", config.peers));
   RETURN_IF_ERROR(CheckAddressList("advertise", config.advertise));
-  const bool local = config.log_backend == "local";
-  if (local != config.log_servers.empty()) {
+  return CheckQuorum(config.log_backend, config.log_servers, config.log_path);
+}
+
+}  // namespace
+
+absl::Status CheckQuorum(const std::string& backend, const std::string& servers,
+                         const std::string& path) {
+  RETURN_IF_ERROR(CheckOneOf("log_backend", backend, {"local", "zookeeper"}));
+  RETURN_IF_ERROR(CheckAddressList("log_servers", servers));
+  const bool local = backend == "local";
+  if (local != servers.empty()) {
     return absl::InvalidArgumentError(
         local ? "configuration log_servers: is of no use where log_backend is "
                 "local; did you mean log_backend zookeeper?"
               : "configuration log_servers: is not set; log_backend " +
-                    config.log_backend + " needs HOST:PORT[,HOST:PORT...]");
+                    backend + " needs HOST:PORT[,HOST:PORT...]");
   }
-  const std::string& path = config.log_path;
   if (path.size() < 2 || path.front() != '/' || path.back() == '/' ||
       path.find("//") != std::string::npos) {
     return absl::InvalidArgumentError(
@@ -301,32 +328,16 @@ absl::Status CheckQuorum(const Config& config) {
   return absl::OkStatus();
 }
 
-absl::Status CheckWhole(const Config& config) {
-  if (config.data_dir.empty()) {
-    return absl::InvalidArgumentError(
-        "configuration data_dir: is not set; give --data-dir DIR");
+absl::StatusOr<std::string> ReadQuorumCredentials(const std::string& file) {
+  if (file.empty()) return std::string();
+  std::ifstream in(file);
+  std::string line;
+  if (!std::getline(in, line) || line.find(':') == std::string::npos) {
+    return absl::FailedPreconditionError(
+        "log_credentials: expected user:password in the first line of " + file);
   }
-  const auto one_of = [](const std::string& name, const std::string& value,
-                         const std::vector<std::string>& allowed) {
-    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) {
-      return absl::OkStatus();
-    }
-    std::string list;
-    for (const std::string& each : allowed) {
-      list += (list.empty() ? "" : ", ") + each;
-    }
-    return absl::InvalidArgumentError("configuration " + name + ": '" + value +
-                                      "' is not one of " + list);
-  };
-  RETURN_IF_ERROR(one_of("log_level", config.log_level,
-                         {"debug", "info", "warning", "error"}));
-  RETURN_IF_ERROR(one_of("log_format", config.log_format, {"text", "json"}));
-  RETURN_IF_ERROR(
-      one_of("log_backend", config.log_backend, {"local", "zookeeper"}));
-  return CheckQuorum(config);
+  return line;
 }
-
-}  // namespace
 
 std::vector<std::string> SplitAddresses(const std::string& list) {
   std::vector<std::string> addresses;

@@ -67,6 +67,13 @@ absl::StatusOr<Config> LoadConfig(
     const std::map<std::string, std::string>& environment,
     const std::map<std::string, std::string>& flags);
 
+// InvalidArgument, naming the property, unless log_backend, log_servers and
+// log_path go together.
+absl::Status CheckQuorum(const std::string& backend, const std::string& servers,
+                         const std::string& path);
+// "user:password" in the first line of a file; empty for an empty name.
+absl::StatusOr<std::string> ReadQuorumCredentials(const std::string& file);
+
 // Of a property that is a list: HOST:PORT[,HOST:PORT...].
 std::vector<std::string> SplitAddresses(const std::string& list);
 

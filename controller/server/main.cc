@@ -71,19 +71,30 @@ int Failed(const absl::Status& status) {
 // Log lines of the libraries beneath would only repeat what is reported.
 void QuietLogging() { SetUpLogging(LogLevel::kError, false); }
 
-int RunRestore(const RestoreOptions& options) {
+int RunRestore(RestoreOptions options, const std::string& credentials) {
   QuietLogging();
+  const absl::Status checked =
+      CheckQuorum(options.backend, options.quorum.servers, options.quorum.path);
+  if (!checked.ok()) return Failed(checked);
+  auto digest = ReadQuorumCredentials(credentials);
+  if (!digest.ok()) return Failed(digest.status());
+  options.quorum.digest = *std::move(digest);
   const auto report = Restore(options);
   if (!report.ok()) return Failed(report.status());
   std::printf(
       "restored %s into %s\nhosts %llu, topics %llu, sub-clusters %llu\n"
       "the new incarnation begins at %s; start it with\n"
-      "  kafed serve --data-dir %s\n",
+      "  kafed serve --data-dir %s%s\n",
       ToString(report->backup).c_str(), options.directory.c_str(),
       static_cast<unsigned long long>(report->hosts),
       static_cast<unsigned long long>(report->topics),
       static_cast<unsigned long long>(report->sub_clusters),
-      ToString(report->restored).c_str(), options.directory.c_str());
+      ToString(report->restored).c_str(), options.directory.c_str(),
+      options.backend == "local"
+          ? ""
+          : (" --log-backend " + options.backend + " --log-servers " +
+             options.quorum.servers + " --log-path " + options.quorum.path)
+                .c_str());
   return 0;
 }
 
@@ -177,6 +188,17 @@ int Main(int argc, char** argv) {
   restore->add_option("--incarnation", restore_options.incarnation,
                       "Its counter: above that of every incarnation that ever "
                       "served (the backup's plus 1)");
+  std::string restore_credentials;
+  restore->add_option("--log-backend", restore_options.backend,
+                      "Who keeps the log: local (default) or zookeeper");
+  restore->add_option("--log-servers", restore_options.quorum.servers,
+                      "HOST:PORT[,HOST:PORT...] of those servers");
+  restore
+      ->add_option("--log-path", restore_options.quorum.path,
+                   "Where the log will be on them; nothing is there yet")
+      ->default_val("/kafed");
+  restore->add_option("--log-credentials", restore_credentials,
+                      "File with user:password for them, in one line");
   std::string verify_directory;
   std::string salvage;
   CLI::App* verify = app.add_subcommand(
@@ -200,7 +222,9 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return WrongUsage(app, error);
   }
-  if (restore->parsed()) return RunRestore(restore_options);
+  if (restore->parsed()) {
+    return RunRestore(restore_options, restore_credentials);
+  }
   if (verify->parsed()) return RunVerify(verify_directory, salvage);
   if (config_reference->parsed()) {
     std::fputs(ConfigReference().c_str(), stdout);

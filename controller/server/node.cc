@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <utility>
 
 #include "common/log.h"
@@ -62,20 +61,6 @@ std::string HostOf(const std::string& address) {
 
 federation::NodeRow NodeRowOf(const Config& config) {
   return {config.advertise, federation::kFeatureLevel, kVersion, config.region};
-}
-
-// "user:password" of the quorum's servers.
-absl::StatusOr<std::string> ReadCredentials(const Config& config) {
-  if (config.log_credentials.empty()) return std::string();
-  const std::string file = config.secrets_dir + "/" + config.log_credentials;
-  std::ifstream in(file);
-  std::string line;
-  if (config.log_credentials.find('/') != std::string::npos ||
-      !std::getline(in, line) || line.find(':') == std::string::npos) {
-    return absl::FailedPreconditionError(
-        "log_credentials: expected user:password in the first line of " + file);
-  }
-  return line;
 }
 
 // Nodes whose images differ can't both be right; this one is outvoted.
@@ -147,7 +132,10 @@ absl::Status Node::Parts::OpenLog(const Clock& clock) {
   options.quorum.servers = config.log_servers;
   options.quorum.path = config.log_path;
   options.quorum.session_timeout = milliseconds(config.log_session_timeout_ms);
-  ASSIGN_OR_RETURN(options.quorum.digest, ReadCredentials(config));
+  if (!config.log_credentials.empty()) {
+    const std::string file = config.secrets_dir + "/" + config.log_credentials;
+    ASSIGN_OR_RETURN(options.quorum.digest, ReadQuorumCredentials(file));
+  }
   ASSIGN_OR_RETURN(disk, NodeLog::Open(options, clock));
   return absl::OkStatus();
 }

@@ -82,7 +82,7 @@ absl::Status OpenLocal(const NodeLogOptions& options, const Clock& clock,
 }
 
 absl::Status OpenZooKeeper(const NodeLogOptions& options, const Clock& clock,
-                           NodeLog* node) {
+                           LogIndex first, NodeLog* node) {
   const QuorumOptions& quorum = options.quorum;
   auto opened = metastore::ZooKeeperSession::Open(
       {quorum.servers, quorum.session_timeout, quorum.digest});
@@ -108,7 +108,15 @@ absl::Status OpenZooKeeper(const NodeLogOptions& options, const Clock& clock,
                                     session, std::move(loglet), clock));
     return std::shared_ptr<Loglet>(std::move(made));
   };
-  const ChainLink initial{absl::StrCat(kZooKeeperPrefix, "log-1"), LogIndex(1)};
+  if (first.value() > 1) {
+    ASSIGN_OR_RETURN(const metastore::Chain present, node->chain->Read());
+    if (present.version != 0) {
+      return absl::FailedPreconditionError(
+          "log_path: there is a log at " + base +
+          " already; what goes on from a backup needs a path of its own");
+    }
+  }
+  const ChainLink initial{absl::StrCat(kZooKeeperPrefix, "log-1"), first};
   ASSIGN_OR_RETURN(
       node->virtual_log,
       metastore::VirtualLog::Open(node->chain.get(), factory, initial, clock));
@@ -141,7 +149,7 @@ absl::StatusOr<NodeLog> NodeLog::Open(const NodeLogOptions& options,
   if (options.backend == "local" || options.read_only) {
     RETURN_IF_ERROR(OpenLocal(options, clock, first, &node));
   } else {
-    RETURN_IF_ERROR(OpenZooKeeper(options, clock, &node));
+    RETURN_IF_ERROR(OpenZooKeeper(options, clock, first, &node));
   }
   ASSIGN_OR_RETURN(node.snapshots,
                    metastore::SnapshotStore::Open(node.store.get(), {}, clock));

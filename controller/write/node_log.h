@@ -60,7 +60,8 @@ struct NodeLog {
   std::unique_ptr<metastore::Election> election;     // likewise
   std::unique_ptr<metastore::SnapshotStore> snapshots;
 
-  // `clock` outlives it. A local log that is new begins at `first`.
+  // `clock` outlives it. A log that is new begins at `first`; one that is not
+  // 1 wants a new log.
   // FailedPrecondition where the data directory is of another log.
   static absl::StatusOr<NodeLog> Open(const NodeLogOptions& options,
                                       const Clock& clock,

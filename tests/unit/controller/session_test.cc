@@ -50,6 +50,47 @@ TEST_F(LeaseTest, WhoeverSetsTheWallClockEndsNoLeaseAndProlongsNone) {
   EXPECT_TRUE(FenceNow(9).complete());
 }
 
+TEST_F(LeaseTest, WhereOthersGiveLeasesAFenceWaitsForAllThatMayBeOut) {
+  LeaseOptions options;
+  options.shared_log = true;
+  LeaseTable leases(options, &node_.clock, *node_.replica->image());
+  const milliseconds committed_at = node_.clock.Steady();
+  // This node gave none, but it can't speak for the others.
+  EXPECT_FALSE(leases.MulticastFence(At(9), committed_at).complete());
+  node_.clock.Advance(options.multicast_ttl - milliseconds(1));
+  EXPECT_FALSE(leases.MulticastFence(At(9), committed_at).complete());
+  node_.clock.Advance(milliseconds(1));
+  EXPECT_TRUE(leases.MulticastFence(At(9), committed_at).complete());
+}
+
+TEST_F(LeaseTest, OnASharedLogALeaseBeginsWithTheLastProof) {
+  LeaseOptions options;
+  options.shared_log = true;
+  LeaseTable leases(options, &node_.clock, *node_.replica->image());
+  const milliseconds ttl{10'000};
+  EXPECT_EQ(leases.Left(ttl, leases.ProvenAt()).count(), 0);  // none yet
+  const milliseconds proven = node_.clock.Steady();
+  leases.Proven(proven);
+  leases.Proven(proven - milliseconds(500));  // an older one that came late
+  node_.clock.Advance(milliseconds(3'000));
+  EXPECT_EQ(leases.Left(ttl, leases.ProvenAt()).count(), 7'000);
+  node_.clock.Advance(milliseconds(8'000));
+  EXPECT_EQ(leases.Left(ttl, leases.ProvenAt()).count(), 0);
+  // On a log of its own a node is always at the tail.
+  EXPECT_EQ(node_.leases->Left(ttl, node_.leases->ProvenAt()), ttl);
+}
+
+TEST_F(LeaseTest, ASessionOfAnotherNodeExpiresATtlAfterItWasFirstSeen) {
+  node_.leases->Watch(9);
+  EXPECT_THAT(node_.leases->Expired(), IsEmpty());
+  EXPECT_THAT(node_.leases->Unexpired(), ElementsAre(9));
+  node_.clock.Advance(node_.leases->options().session_ttl - milliseconds(1));
+  node_.leases->Watch(9);  // is known: counts on
+  node_.clock.Advance(milliseconds(1));
+  EXPECT_THAT(node_.leases->Expired(), ElementsAre(9));
+  EXPECT_THAT(node_.leases->Unexpired(), IsEmpty());
+}
+
 TEST_F(LeaseTest, UnaryAnswersBlockUntilTheirTtlIsOver) {
   node_.leases->GrantUnary(milliseconds(10'000));
   EXPECT_FALSE(FenceNow(9).complete());
