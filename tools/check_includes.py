@@ -33,7 +33,9 @@ LIBRARIES = [
     ("CLI11", r"CLI/", ("cli", "controller/server")),
     ("spdlog", r"spdlog/", ("common",)),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h$",
-     ("controller/rpc", "controller/server", "client/rpc", "cli")),
+     ("controller/rpc", "controller/server", "client/rpc", "cli",
+      "metastore/coord")),
+    ("etcd's API", r"etcd/", ("metastore/coord",)),
     ("yaml-cpp", r"yaml-cpp/", ("controller/server", "cli")),
 ]
 
@@ -51,7 +53,7 @@ def includes(name):
 
 def place(include):
     """Where an included file lives, seen from the root."""
-    if include.startswith("kafed/v1/"):
+    if include.startswith(("kafed/v1/", "etcd/")):
         return "proto/" + include
     return include
 
