@@ -142,7 +142,7 @@ void EtcdServers::Add(
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1'000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
   // Finds a server that has gone without a word; etcd allows one in 5 s.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
@@ -178,11 +178,14 @@ absl::StatusOr<EtcdServers::Server*> EtcdServers::Connected(
     Server& server = Current();
     const Time until = std::min(end, steady_clock::now() + kConnectTime);
     grpc_connectivity_state state = server.channel->GetState(true);
-    while (state != GRPC_CHANNEL_READY &&
-           state != GRPC_CHANNEL_TRANSIENT_FAILURE &&
-           server.channel->WaitForStateChange(
-               state, std::chrono::system_clock::now() +
-                          (until - steady_clock::now()))) {
+    // gRPC connects only while somebody waits for it.
+    const auto changes_before = [&](Time time) {
+      return server.channel->WaitForStateChange(
+          state,
+          std::chrono::system_clock::now() + (time - steady_clock::now()));
+    };
+    while (state == GRPC_CHANNEL_IDLE || state == GRPC_CHANNEL_CONNECTING) {
+      if (!changes_before(until)) break;
       state = server.channel->GetState(true);
     }
     if (state == GRPC_CHANNEL_READY) return &server;
@@ -191,7 +194,7 @@ absl::StatusOr<EtcdServers::Server*> EtcdServers::Connected(
           "etcd does not answer: no connection to ", options_.servers));
     }
     PassOver(server);
-    std::this_thread::sleep_for(kPause);
+    changes_before(steady_clock::now() + kPause);
   }
 }
 

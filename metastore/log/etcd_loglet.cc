@@ -130,8 +130,10 @@ absl::StatusOr<QuorumLoglet::State> EtcdLoglet::ReadState(LogIndex next) {
   EtcdPair& trimmed = found[1].pairs[0];
   state.gate = {std::move(gate.value), gate.revision};
   state.trimmed = {std::move(trimmed.value), trimmed.revision};
-  ASSIGN_OR_RETURN(state.next, Decode(next, found[2].pairs));
-  state.more = state.next.size() == kEntriesOfState;
+  // A damaged one is reported when it is asked for: the tail may be far beyond.
+  auto entries = Decode(next, found[2].pairs);
+  state.more = !entries.ok() || entries->size() == kEntriesOfState;
+  if (entries.ok()) state.next = *std::move(entries);
   return state;
 }
 
