@@ -65,11 +65,12 @@ class EtcdClient : public QuorumClient {
 
  private:
   std::unique_ptr<EtcdSession> session_ =
-      Need(EtcdSession::Open({.servers = Servers()}));
+      Need(EtcdSession::Open({.servers = Servers(),
+                              .user = FromDriver("KAFED_ETCD_USER"),
+                              .password = FromDriver("KAFED_ETCD_PASSWORD")}));
 };
 
-const char* ZooKeeperServers() { return std::getenv("KAFED_ZOOKEEPER"); }
-const char* EtcdServersGiven() { return std::getenv("KAFED_ETCD"); }
+bool IsEtcd() { return !FromDriver("KAFED_ETCD").empty(); }
 
 }  // namespace
 
@@ -81,18 +82,22 @@ std::unique_ptr<QuorumLoglet> QuorumClient::OpenLoglet(
 }
 
 std::unique_ptr<QuorumClient> NewClient() {
-  if (EtcdServersGiven() != nullptr) return std::make_unique<EtcdClient>();
+  if (IsEtcd()) return std::make_unique<EtcdClient>();
   return std::make_unique<ZooKeeperClient>();
 }
 
-const char* QuorumName() {
-  return EtcdServersGiven() != nullptr ? "Etcd" : "ZooKeeper";
-}
+const char* QuorumName() { return IsEtcd() ? "Etcd" : "ZooKeeper"; }
 
 std::string Servers() {
-  if (EtcdServersGiven() != nullptr) return EtcdServersGiven();
-  if (ZooKeeperServers() != nullptr) return ZooKeeperServers();
-  Fault("neither KAFED_ZOOKEEPER nor KAFED_ETCD is set");
+  std::string servers =
+      FromDriver(IsEtcd() ? "KAFED_ETCD" : "KAFED_ZOOKEEPER");
+  if (servers.empty()) Fault("neither KAFED_ZOOKEEPER nor KAFED_ETCD is set");
+  return servers;
+}
+
+std::string FromDriver(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
 std::string NewPath() {

@@ -32,6 +32,8 @@ std::unique_ptr<QuorumClient> NewClient();
 const char* QuorumName();
 // The servers of the quorum.
 std::string Servers();
+// A variable of the environment; empty: not set.
+std::string FromDriver(const char* name);
 // Nothing is there yet.
 std::string NewPath();
 

@@ -6,7 +6,6 @@ usage: quorum_log_test.py PROGRAM [TEST...]
 """
 
 import base64
-import json
 import os
 import pathlib
 import re
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import urllib.request
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 sys.path.insert(0, str(SUPPORT))
@@ -64,7 +62,6 @@ class QuorumTests:
     """What holds whichever servers these are."""
     SERVERS = None  # the name of the environment's variable
     OTHERS = None   # tests of other servers
-    COMMITTED = 0   # lost replies to an append that was done, at least
 
     def start(self, members):
         raise NotImplementedError
@@ -81,10 +78,11 @@ class QuorumTests:
     def test_three_servers(self):
         self.at_rest(3)
 
-    def under_faults(self, servers, faults, fault):
+    def under_faults(self, servers, faults, fault, environment=None):
         """Runs `fault()` so many times while entries are appended; how many
         outcomes were unknown."""
-        child = self.program(FAULTS, {self.SERVERS: servers},
+        child = self.program(FAULTS,
+                             {self.SERVERS: servers, **(environment or {})},
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         with child.stdin, child.stdout:
             for _ in range(faults):
@@ -135,9 +133,10 @@ class EtcdTest(QuorumTests, ProgramTest):
     def start(self, members, **settings):
         return self.begin(EtcdCluster(self.folder, members, **settings))
 
-    def driven(self, test, cluster, **pipes):
-        return self.program(f"EtcdDriven.{test}",
-                            {self.SERVERS: cluster.servers}, **pipes)
+    def driven(self, test, cluster, environment=None, **pipes):
+        return self.program(
+            f"EtcdDriven.{test}",
+            {self.SERVERS: cluster.servers, **(environment or {})}, **pipes)
 
     def test_a_leader_that_is_stopped_is_passed_over(self):
         cluster = self.start(3)
@@ -172,6 +171,46 @@ class EtcdTest(QuorumTests, ProgramTest):
         child = self.driven("KeepsWhatWasAcknowledgedWhenSpaceIsUsedUp",
                             cluster)
         self.assertEqual(child.wait(120), 0)
+
+    def test_tls_with_certificates_on_both_sides(self):
+        certificate = f"{self.folder}/certificate.pem"
+        key = f"{self.folder}/key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+             "-days", "2", "-subj", "/CN=kafed test", "-addext",
+             "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
+             certificate], check=True, capture_output=True, timeout=60)
+        cluster = self.start(1, tls=(certificate, key))
+        child = self.driven("ShowsItsCertificate", cluster,
+                            {"KAFED_ETCD_CA": certificate,
+                             "KAFED_ETCD_CERTIFICATE": certificate,
+                             "KAFED_ETCD_KEY": key})
+        self.assertEqual(child.wait(120), 0)
+
+    def test_a_user_with_a_password(self):
+        cluster = self.start(1)
+
+        def encoded(key):
+            return base64.b64encode(key.encode()).decode()
+
+        for path, question in (
+                ("user/add", {"name": "root", "password": "root"}),
+                ("role/add", {"name": "root"}),
+                ("user/grant", {"user": "root", "role": "root"}),
+                ("user/add", {"name": "kafed", "password": "secret"}),
+                ("role/add", {"name": "kafed"}),
+                ("role/grant", {"name": "kafed", "perm": {
+                    "permType": "READWRITE", "key": encoded("/kafed-test/"),
+                    "range_end": encoded("/kafed-test0")}}),
+                ("user/grant", {"user": "kafed", "role": "kafed"}),
+                ("enable", {})):
+            cluster.ask(0, f"/v3/auth/{path}", question)
+        user = {"KAFED_ETCD_USER": "kafed", "KAFED_ETCD_PASSWORD": "secret"}
+        child = self.driven("ShowsItsPassword", cluster, user)
+        self.assertEqual(child.wait(120), 0)
+        # A server that begins again does not know the tokens it has given.
+        self.under_faults(cluster.servers, 1,
+                          self.killing(cluster, lambda: 0), user)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@
 
 Each server has its own folder, ports and log file below `folder`, and ends
 with the block, also on failure. `options` are more words for each server.
+`tls`, a (certificate, key) in PEM files, is what servers and clients show each
+other, and whom they trust.
 """
 
 import json
 import pathlib
 import signal
+import ssl
 import time
-import urllib.error
 import urllib.request
 
 import child_process
@@ -21,12 +23,22 @@ POLL_S = 0.05
 
 
 class EtcdCluster:
-    def __init__(self, folder, members=1, timeout=60, options=()):
+    def __init__(self, folder, members=1, timeout=60, options=(),
+                 tls=None):
         if members not in (1, 3):
             raise ValueError(f"members: 1 or 3, not {members}")
         self._folder = pathlib.Path(folder)
         self._timeout = timeout
-        self._options = options
+        self._options = list(options)
+        self._scheme, self._context = "http", None
+        if tls is not None:
+            certificate, key = tls
+            self._scheme = "https"
+            self._context = ssl.create_default_context(cafile=certificate)
+            self._context.load_cert_chain(certificate, key)
+            self._options += [
+                "--cert-file", certificate, "--key-file", key,
+                "--trusted-ca-file", certificate, "--client-cert-auth"]
         self._ports = [child_process.free_port() for _ in range(members)]
         self._peers = [child_process.free_port() for _ in range(members)]
         self._children = [None] * members
@@ -69,7 +81,7 @@ class EtcdCluster:
         """Starts a server that does not run, with its old ports and data."""
         folder = self._folder / f"etcd-{member}"
         folder.mkdir(parents=True, exist_ok=True)
-        client = f"http://127.0.0.1:{self._ports[member]}"
+        client = f"{self._scheme}://127.0.0.1:{self._ports[member]}"
         peers = [f"http://127.0.0.1:{port}" for port in self._peers]
         everybody = ",".join(f"m{number}={peer}"
                              for number, peer in enumerate(peers))
@@ -100,7 +112,7 @@ class EtcdCluster:
     def healthy(self, member):
         """Whether the server answers and knows a leader."""
         try:
-            return self._ask(member, "/health").get("health") == "true"
+            return self.ask(member, "/health").get("health") == "true"
         except OSError:
             return False
 
@@ -109,7 +121,7 @@ class EtcdCluster:
         while time.monotonic() < deadline:
             for member in self.members:
                 try:
-                    status = self._ask(member, "/v3/maintenance/status", {})
+                    status = self.ask(member, "/v3/maintenance/status", {})
                 except OSError:
                     continue
                 if status["leader"] == status["header"]["member_id"]:
@@ -119,14 +131,15 @@ class EtcdCluster:
 
     def compact(self):
         """Forgets every revision but the newest, as operators let etcd do."""
-        found = self._ask(0, "/v3/kv/range", {"key": "AA=="})
-        self._ask(0, "/v3/kv/compaction",
+        found = self.ask(0, "/v3/kv/range", {"key": "AA=="})
+        self.ask(0, "/v3/kv/compaction",
                   {"revision": found["header"]["revision"],
                    "physical": True})
 
-    def _ask(self, member, path, question=None):
+    def ask(self, member, path, question=None):
+        """The answer of etcd's HTTP gateway."""
         body = None if question is None else json.dumps(question).encode()
         with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._ports[member]}{path}", body,
-                5) as answer:
+                f"{self._scheme}://127.0.0.1:{self._ports[member]}{path}",
+                body, 5, context=self._context) as answer:
             return json.load(answer)
