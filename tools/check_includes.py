@@ -34,7 +34,8 @@ LIBRARIES = [
     ("spdlog", r"spdlog/", ("common",)),
     ("gRPC", r"grpc(pp)?/|.*\.grpc\.pb\.h$",
      ("controller/rpc", "controller/peer", "controller/server", "client/rpc",
-      "cli")),
+      "cli", "metastore/coord")),
+    ("etcd's API", r"etcd/", ("metastore/coord",)),
     ("yaml-cpp", r"yaml-cpp/", ("controller/server", "cli")),
 ]
 
@@ -52,7 +53,7 @@ def includes(name):
 
 def place(include):
     """Where an included file lives, seen from the root."""
-    if include.startswith("kafed/v1/"):
+    if include.startswith(("kafed/v1/", "etcd/")):
         return "proto/" + include
     return include
 

@@ -143,7 +143,7 @@ def part_tsan(tally):
 
 
 def part_asan(tally):
-    set_up("build", "kafka", "python")
+    set_up("build", "kafka", "etcd", "python")
     if not build("asan", tally):
         return
     ctest("asan", tally, ["-L", "^(unit|integration)$"],

@@ -3,6 +3,7 @@
 #
 #   setup_build       compilers, libraries and small tools (apt)
 #   setup_kafka       Java, Maven, and the jars of each tested Kafka version
+#   setup_etcd        etcd, which tests of the log in a quorum run
 #   setup_python      a virtual environment with the pinned Python packages
 #   setup_helm_tools  helm and kubeconform, built with a pinned Go
 #   setup_bench       Redis and etcd, which ./dev bench measures beside kafed
@@ -85,9 +86,9 @@ setup_build() {
   setup_apt build $BUILD_PACKAGES
 }
 
-# Installs the peers without starting their services: the benchmarks run them
-# by hand, with settings, ports and folders of their own.
-setup_bench() (
+# As setup_apt, for servers: without starting their services. Tests and
+# benchmarks run them by hand, with settings, ports and folders of their own.
+setup_apt_unstarted() (  # setup_apt_unstarted NAME PACKAGE...
   policy=/usr/sbin/policy-rc.d made=
   trap '[ -z "$made" ] || rm -f "$policy"' EXIT
   if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
@@ -95,9 +96,17 @@ setup_bench() (
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
-  # shellcheck disable=SC2086
-  setup_apt bench $BENCH_PACKAGES
+  setup_apt "$@"
 )
+
+setup_etcd() {
+  setup_apt_unstarted etcd etcd-server
+}
+
+setup_bench() {
+  # shellcheck disable=SC2086
+  setup_apt_unstarted bench $BENCH_PACKAGES
+}
 
 # The jars of a Kafka version are complete when there are as many as Maven
 # copied; the count is written last.
@@ -210,8 +219,9 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -euo pipefail
   for part in "$@"; do
     case $part in
-      build | kafka | python | helm_tools | bench) "setup_$part" ;;
-      *) setup_fail "no part '$part': build, kafka, python, helm_tools or bench"
+      build | kafka | etcd | python | helm_tools | bench) "setup_$part" ;;
+      *) setup_fail "no part '$part': build, kafka, etcd, python, helm_tools" \
+           "or bench"
          exit 2 ;;
     esac
   done

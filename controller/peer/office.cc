@@ -24,7 +24,7 @@ void OfficeHolder::Resign() {
   signal_.Stop();
   thread_.join();
   if (!in_office_.exchange(false)) return;
-  const absl::Status resigned = election_.Resign(candidate_);
+  const absl::Status resigned = election_.Resign();
   if (!resigned.ok()) {
     LogWarning("the coordinator's office could not be given up",
                {{"why", resigned}});

@@ -26,8 +26,8 @@ class Election {
   // Who holds the office; empty: nobody.
   virtual absl::StatusOr<std::string> Holder() = 0;
 
-  // Gives the office up if the candidate holds it.
-  virtual absl::Status Resign(std::string_view candidate) = 0;
+  // Gives the office up if this process holds it.
+  virtual absl::Status Resign() = 0;
 };
 
 }  // namespace kafed::metastore

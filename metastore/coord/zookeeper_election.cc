@@ -12,6 +12,10 @@ ZooKeeperElection::ZooKeeperElection(ZooKeeperSession* session,
 
 absl::StatusOr<std::string> ZooKeeperElection::Campaign(
     std::string_view candidate) {
+  {
+    std::lock_guard lock(mutex_);
+    candidate_ = std::string(candidate);
+  }
   ASSIGN_OR_RETURN(std::string holder, Holder());
   if (!holder.empty()) return holder;
   absl::Status made = session_.CreateEphemeral(path_, candidate);
@@ -31,11 +35,12 @@ absl::StatusOr<std::string> ZooKeeperElection::Holder() {
   return std::move(node->data);
 }
 
-absl::Status ZooKeeperElection::Resign(std::string_view candidate) {
+absl::Status ZooKeeperElection::Resign() {
+  std::lock_guard lock(mutex_);
   const auto node = session_.Get(path_);
   if (absl::IsNotFound(node.status())) return absl::OkStatus();
   RETURN_IF_ERROR(node.status());
-  if (node->data != candidate) return absl::OkStatus();
+  if (node->data != candidate_) return absl::OkStatus();
   absl::Status gone = session_.Delete(path_, node->version);
   return absl::IsNotFound(gone) ? absl::OkStatus() : gone;
 }

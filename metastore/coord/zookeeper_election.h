@@ -2,6 +2,7 @@
 // goes with the holder's session.
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -19,11 +20,13 @@ class ZooKeeperElection : public Election {
 
   absl::StatusOr<std::string> Campaign(std::string_view candidate) override;
   absl::StatusOr<std::string> Holder() override;
-  absl::Status Resign(std::string_view candidate) override;
+  absl::Status Resign() override;
 
  private:
   ZooKeeperSession& session_;
   const std::string path_;
+  std::mutex mutex_;
+  std::string candidate_;  // of the last Campaign
 };
 
 }  // namespace kafed::metastore

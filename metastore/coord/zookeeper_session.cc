@@ -49,24 +49,9 @@ void DropLine(const char* /*line*/) {}
 
 }  // namespace
 
-// What watches tell; outlives the session for those that come late.
-struct ZooKeeperSession::Events {
-  mutable std::mutex mutex;
-  mutable std::condition_variable changed;
-  uint64_t count = 0;
-
-  void Add() {
-    {
-      std::lock_guard lock(mutex);
-      ++count;
-    }
-    changed.notify_all();
-  }
-};
-
 // One session of the library.
 struct ZooKeeperSession::Handle {
-  explicit Handle(std::shared_ptr<Events> to) : events(std::move(to)) {}
+  explicit Handle(std::shared_ptr<ChangeCount> to) : events(std::move(to)) {}
   ~Handle() {
     if (zk != nullptr) zookeeper_close(zk);
   }
@@ -82,10 +67,11 @@ struct ZooKeeperSession::Handle {
       if (state == ZOO_AUTH_FAILED_STATE) self->refused = true;
     }
     self->changed.notify_all();
-    self->events->Add();
+    self->events->Raise();
   }
 
-  const std::shared_ptr<Events> events;
+  // Outlives the session for events that come late.
+  const std::shared_ptr<ChangeCount> events;
   zhandle_t* zk = nullptr;
   std::mutex mutex;
   std::condition_variable changed;
@@ -105,7 +91,7 @@ absl::StatusOr<std::unique_ptr<ZooKeeperSession>> ZooKeeperSession::Open(
 }
 
 ZooKeeperSession::ZooKeeperSession(ZooKeeperOptions options)
-    : options_(std::move(options)), events_(std::make_shared<Events>()) {}
+    : options_(std::move(options)), events_(std::make_shared<ChangeCount>()) {}
 
 ZooKeeperSession::~ZooKeeperSession() = default;
 
@@ -334,18 +320,13 @@ ZooKeeperMulti ZooKeeperSession::Multi(std::span<const ZooKeeperStep> steps) {
   return {StatusOf(code, steps[failed].path), failed};
 }
 
-uint64_t ZooKeeperSession::changes() const {
-  std::lock_guard lock(events_->mutex);
-  return events_->count;
-}
+uint64_t ZooKeeperSession::changes() const { return events_->Get(); }
 
 void ZooKeeperSession::WaitForChange(uint64_t seen,
                                      milliseconds timeout) const {
-  std::unique_lock lock(events_->mutex);
-  events_->changed.wait_for(lock, timeout,
-                            [&] { return events_->count > seen; });
+  events_->WaitAbove(seen, timeout);
 }
 
-void ZooKeeperSession::Wake() { events_->Add(); }
+void ZooKeeperSession::Wake() { events_->Raise(); }
 
 }  // namespace kafed::metastore

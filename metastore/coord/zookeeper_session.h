@@ -14,7 +14,6 @@
 // Thread-safe. Not to be called from a watch.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -27,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/clock.h"
+#include "metastore/coord/change_count.h"
 
 namespace kafed::metastore {
 
@@ -103,7 +103,6 @@ class ZooKeeperSession {
 
  private:
   struct Handle;
-  struct Events;
 
   explicit ZooKeeperSession(ZooKeeperOptions options);
   absl::Status CreateNode(const std::string& path, std::string_view data,
@@ -112,7 +111,7 @@ class ZooKeeperSession {
   absl::StatusOr<std::shared_ptr<Handle>> Connected();
 
   const ZooKeeperOptions options_;
-  const std::shared_ptr<Events> events_;
+  const std::shared_ptr<ChangeCount> events_;
   std::mutex mutex_;  // guards handle_
   std::shared_ptr<Handle> handle_;
 };

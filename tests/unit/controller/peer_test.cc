@@ -115,20 +115,22 @@ class FakeElection : public metastore::Election {
   absl::StatusOr<std::string> Campaign(std::string_view candidate) override {
     absl::MutexLock lock(&mutex);
     if (!reachable) return absl::UnavailableError("no quorum");
-    if (holder.empty()) holder = std::string(candidate);
+    own = std::string(candidate);
+    if (holder.empty()) holder = own;
     return holder;
   }
   absl::StatusOr<std::string> Holder() override {
     absl::MutexLock lock(&mutex);
     return holder;
   }
-  absl::Status Resign(std::string_view candidate) override {
+  absl::Status Resign() override {
     absl::MutexLock lock(&mutex);
-    if (holder == candidate) holder.clear();
+    if (holder == own) holder.clear();
     return absl::OkStatus();
   }
   absl::Mutex mutex;
   std::string holder;
+  std::string own;
   bool reachable = true;
 };
 
