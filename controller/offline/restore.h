@@ -26,7 +26,7 @@ struct RestoreOptions {
   // Who keeps the log from now on, as for a node: "local", or a quorum with
   // nothing below the path yet. Other nodes then join with empty directories.
   std::string backend = "local";
-  QuorumOptions quorum;
+  metastore::QuorumOptions quorum;
 };
 
 struct RestoreReport {

@@ -32,6 +32,14 @@ void FillPeer(const PeerInfo& peer, v1::NodeStatus* node) {
   node->set_followers(peer.state.followers());
 }
 
+// `peer` is null where this node has not begun to ask it.
+std::string ErrorOf(const PeerWatch* peers, const PeerInfo* peer) {
+  if (peers == nullptr) return "this node has a log of its own";
+  if (peer == nullptr) return kNotAskedYet;
+  return peer->error.ok() ? "does not answer"
+                          : std::string(peer->error.message());
+}
+
 }  // namespace
 
 void ListNodes(const RpcContext& context, const PeerWatch* peers,
@@ -66,9 +74,7 @@ void ListNodes(const RpcContext& context, const PeerWatch* peers,
     } else if (at != answers.end() && peers->Fresh(*at)) {
       FillPeer(*at, node);
     } else {
-      node->set_error(at == answers.end() || at->error.ok()
-                          ? "does not answer"
-                          : std::string(at->error.message()));
+      node->set_error(ErrorOf(peers, at == answers.end() ? nullptr : &*at));
     }
     if (node->reachable()) {
       node->set_lag_entries(newest -

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "controller/rpc/rpc_context.h"
 #include "federation/plan/planners.h"
 
 namespace kafed::controller {
@@ -14,7 +15,7 @@ struct PeerWatch::Watched {
   Watched(uint64_t id, federation::NodeRow row) : client(row.address) {
     info.node_id = id;
     info.row = std::move(row);
-    info.error = absl::UnavailableError("was not asked yet");
+    info.error = absl::UnavailableError(kNotAskedYet);
   }
   PeerInfo info;  // guarded by the watch's mutex
   const PeerClient client;

@@ -17,7 +17,14 @@ AdminService::Unary* AdminService::RemoveNode(
   v1::ListNodesResponse nodes;
   context_.list_nodes(&nodes);
   for (const v1::NodeStatus& node : nodes.nodes()) {
-    if (node.node_id() != request->node_id() || !node.reachable()) continue;
+    if (node.node_id() != request->node_id()) continue;
+    if (node.error() == kNotAskedYet) {
+      return Answer(call, absl::UnavailableError(
+                              "node_id: node " + std::to_string(node.node_id()) +
+                              " was not asked yet whether it is gone; try "
+                              "again in a second"));
+    }
+    if (!node.reachable()) continue;
     return Answer(call,
                   absl::FailedPreconditionError(
                       "node_id: node " + std::to_string(node.node_id()) +

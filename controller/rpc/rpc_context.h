@@ -38,6 +38,9 @@ using EndOffsetReader = std::function<absl::StatusOr<uint64_t>(
     federation::SubClusterId, const std::string& kafka_topic,
     uint32_t kafka_partition)>;
 
+// NodeStatus.error of a node that nothing is known of yet.
+inline constexpr char kNotAskedYet[] = "was not asked yet";
+
 struct RpcContext {
   Replica* replica = nullptr;
   Writer* writer = nullptr;

@@ -100,8 +100,8 @@ std::vector<Property> MakeProperties() {
              "refused rather than history lost. 0: not limited.",
              &C::log_budget_bytes),
       Text("log_backend", "text", "local",
-           "Who keeps the log: local (this node alone, in data_dir) or "
-           "zookeeper (several nodes share it).",
+           "Who keeps the log: local (this node alone, in data_dir), "
+           "zookeeper or etcd (several nodes share it).",
            &C::log_backend),
       Text("log_servers", "text", "",
            "HOST:PORT[,HOST:PORT...] of the servers that keep a shared log.",
@@ -114,6 +114,16 @@ std::vector<Property> MakeProperties() {
            "File in secrets_dir with user:password for those servers, in one "
            "line; empty: none are needed.",
            &C::log_credentials),
+      Text("log_ca_file", "text", "",
+           "PEM file of who vouches for etcd's servers; empty: no TLS. The "
+           "ZooKeeper client has none.",
+           &C::log_ca_file),
+      Text("log_certificate_file", "text", "",
+           "PEM file of the certificate that this node shows etcd; together "
+           "with log_key_file.",
+           &C::log_certificate_file),
+      Text("log_key_file", "text", "",
+           "PEM file of the key of log_certificate_file.", &C::log_key_file),
       Number("log_session_timeout_ms", "milliseconds", 6'000, 1'000, 60'000,
              "How long those servers wait for a node before they take it for "
              "dead; another node is then the coordinator.",
@@ -309,7 +319,7 @@ absl::Status CheckWhole(const Config& config) {
 
 absl::Status CheckQuorum(const std::string& backend, const std::string& servers,
                          const std::string& path) {
-  RETURN_IF_ERROR(CheckOneOf("log_backend", backend, {"local", "zookeeper"}));
+  RETURN_IF_ERROR(CheckOneOf("log_backend", backend, {"local", "zookeeper", "etcd"}));
   RETURN_IF_ERROR(CheckAddressList("log_servers", servers));
   const bool local = backend == "local";
   if (local != servers.empty()) {

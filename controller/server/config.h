@@ -39,6 +39,9 @@ struct Config {
   std::string log_servers;
   std::string log_path;
   std::string log_credentials;
+  std::string log_ca_file;
+  std::string log_certificate_file;
+  std::string log_key_file;
   uint64_t log_session_timeout_ms = 0;
   std::string advertise;
   std::string region;

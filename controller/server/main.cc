@@ -76,9 +76,9 @@ int RunRestore(RestoreOptions options, const std::string& credentials) {
   const absl::Status checked =
       CheckQuorum(options.backend, options.quorum.servers, options.quorum.path);
   if (!checked.ok()) return Failed(checked);
-  auto digest = ReadQuorumCredentials(credentials);
-  if (!digest.ok()) return Failed(digest.status());
-  options.quorum.digest = *std::move(digest);
+  auto credentials_read = ReadQuorumCredentials(credentials);
+  if (!credentials_read.ok()) return Failed(credentials_read.status());
+  options.quorum.credentials = *std::move(credentials_read);
   const auto report = Restore(options);
   if (!report.ok()) return Failed(report.status());
   std::printf(
@@ -190,13 +190,20 @@ int Main(int argc, char** argv) {
                       "served (the backup's plus 1)");
   std::string restore_credentials;
   restore->add_option("--log-backend", restore_options.backend,
-                      "Who keeps the log: local (default) or zookeeper");
+                      "Who keeps the log: local (default), zookeeper or etcd");
   restore->add_option("--log-servers", restore_options.quorum.servers,
                       "HOST:PORT[,HOST:PORT...] of those servers");
   restore
       ->add_option("--log-path", restore_options.quorum.path,
                    "Where the log will be on them; nothing is there yet")
       ->default_val("/kafed");
+  restore->add_option("--log-ca-file", restore_options.quorum.ca_file,
+                      "As of a node: TLS to etcd");
+  restore->add_option("--log-certificate-file",
+                      restore_options.quorum.certificate_file,
+                      "As of a node");
+  restore->add_option("--log-key-file", restore_options.quorum.key_file,
+                      "As of a node");
   restore->add_option("--log-credentials", restore_credentials,
                       "File with user:password for them, in one line");
   std::string verify_directory;

@@ -131,10 +131,13 @@ absl::Status Node::Parts::OpenLog(const Clock& clock) {
   options.backend = config.log_backend;
   options.quorum.servers = config.log_servers;
   options.quorum.path = config.log_path;
+  options.quorum.ca_file = config.log_ca_file;
+  options.quorum.certificate_file = config.log_certificate_file;
+  options.quorum.key_file = config.log_key_file;
   options.quorum.session_timeout = milliseconds(config.log_session_timeout_ms);
   if (!config.log_credentials.empty()) {
     const std::string file = config.secrets_dir + "/" + config.log_credentials;
-    ASSIGN_OR_RETURN(options.quorum.digest, ReadQuorumCredentials(file));
+    ASSIGN_OR_RETURN(options.quorum.credentials, ReadQuorumCredentials(file));
   }
   ASSIGN_OR_RETURN(disk, NodeLog::Open(options, clock));
   return absl::OkStatus();

@@ -1,8 +1,8 @@
 // NodeLog: the event log and the snapshots that a node works on, opened.
 //
 //   local       the log is the data directory's own
-//   zookeeper   a quorum keeps the log, all nodes of a cluster share it; the
-//               data directory holds a copy of it (metastore/log/journaled_log)
+//   zookeeper,  a quorum keeps the log, all nodes of a cluster share it; the
+//   etcd        data directory holds a copy of it (metastore/log/journaled_log)
 //
 // What a running node and the offline commands share. It knows which loglets
 // there are; docs/internals/log.md. Nothing is written by opening, except into
@@ -15,45 +15,28 @@
 
 #include "absl/status/statusor.h"
 #include "common/clock.h"
-#include "metastore/coord/election.h"
 #include "metastore/log/chain_register.h"
 #include "metastore/log/journaled_log.h"
+#include "metastore/log/quorum.h"
 #include "metastore/log/snapshot_store.h"
 #include "metastore/log/virtual_log.h"
 #include "metastore/store/store.h"
 
-namespace kafed::metastore {
-class ZooKeeperSession;
-}
-
 namespace kafed::controller {
-
-// Where a shared log is.
-struct QuorumOptions {
-  std::string servers;  // HOST:PORT[,HOST:PORT...]
-  std::string path;     // everything of the cluster is below it
-  std::string digest;   // "user:password"; empty: none
-  milliseconds session_timeout{6'000};
-};
 
 struct NodeLogOptions {
   std::string directory;
   uint64_t free_space_floor_bytes = metastore::kDefaultFreeSpaceFloorBytes;
   uint64_t log_budget_bytes = 0;  // 0: no limit
   bool read_only = false;         // for verification; metastore/store/store.h
-  std::string backend = "local";  // or "zookeeper"
-  QuorumOptions quorum;           // not of "local"
+  std::string backend = "local";  // or "zookeeper", "etcd"
+  metastore::QuorumOptions quorum;  // not of "local"
 };
 
 // In the order they are made; destroyed in reverse.
 struct NodeLog {
-  NodeLog();
-  ~NodeLog();
-  NodeLog(NodeLog&&) noexcept;
-  NodeLog& operator=(NodeLog&&) noexcept;
-
   std::unique_ptr<metastore::Store> store;
-  std::unique_ptr<metastore::ZooKeeperSession> session;  // or null
+  std::unique_ptr<metastore::Quorum> quorum;  // or null
   std::unique_ptr<metastore::ChainRegister> chain;
   std::unique_ptr<metastore::VirtualLog> virtual_log;
   std::unique_ptr<metastore::JournaledLog> journal;  // of a shared log

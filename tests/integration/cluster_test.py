@@ -72,10 +72,10 @@ class ClusterTest(unittest.TestCase):
         # Read your writes, wherever.
         for node in cluster.nodes:
             routed = node.routing.Route(routing_pb2.RouteRequest(
-                keys=["vpc/v"], min_position=joined.position), timeout=10)
+                keys=["vpc/v"], min_position=joined.result.position), timeout=10)
             self.assertEqual(len(routed.results[0].targets), 2)
             self.assertGreaterEqual(routed.position.index,
-                                    joined.position.index)
+                                    joined.result.position.index)
         third.wait_until_ready()
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             for each in [pool.submit(self.create_vpcs, node,
@@ -175,10 +175,10 @@ class ClusterTest(unittest.TestCase):
             time.sleep(1)
         cluster.wait_agreed()
         added.create_vpc("by-the-new-one")
+        cluster.wait_agreed()
         self.assertIn("by-the-new-one", {
             vpc.id for vpc in cluster.nodes[1].admin.ListVpcs(
-                admin_pb2.ListVpcsRequest(page_size=10_000)).vpcs}
-            or cluster.wait_agreed())
+                admin_pb2.ListVpcsRequest(page_size=10_000)).vpcs})
 
     def test_without_its_quorum_a_cluster_reads_on_without_leases(self):
         cluster = self.cluster()
@@ -258,6 +258,7 @@ class ClusterTest(unittest.TestCase):
                 first.admin.RemoveNode(remove, timeout=10)
             if "stop it first" in refused.exception.details():
                 break
+            self.assertIn("not asked yet", refused.exception.details())
             self.assertLess(time.monotonic(), deadline)
         third.kill9()
         while True:

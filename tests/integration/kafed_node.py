@@ -79,6 +79,8 @@ class Node:
                 preexec_fn=lambda: child_process.die_with_parent(parent))
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
+            self.process.wait()
+            self.process.stdout.close()
             raise RuntimeError(f"no start:\n{self.log()}")
         self.channel = grpc.insecure_channel(
             self.address,

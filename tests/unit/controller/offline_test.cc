@@ -43,7 +43,7 @@ class OfflineTest : public testing::Test {
     auto node = NodeLog::Open({.directory = data_}, RealClock());
     ASSERT_TRUE(node.ok()) << node.status();
     {
-      NodeBench bench(node->log.get());
+      NodeBench bench(&node->log());
       ASSERT_TRUE(bench.AddCluster("a").ok());
       ASSERT_TRUE(bench.CreateTopic("nca", v1::TOPIC_KIND_UNICAST).ok());
       ASSERT_TRUE(bench.AddHosts("h", 5).ok());
@@ -140,7 +140,7 @@ TEST_F(OfflineTest, AnEntryOfANewerFeatureLevelAsksForANewerVersion) {
   {
     auto node = NodeLog::Open({.directory = data_}, RealClock());
     ASSERT_TRUE(node.ok()) << node.status();
-    const auto image = Recover(node->log.get(), node->snapshots.get());
+    const auto image = Recover(&node->log(), node->snapshots.get());
     ASSERT_TRUE(image.ok()) << image.status();
     v1::Entry entry;
     v1::EntryHeader& header = *entry.mutable_header();
@@ -149,12 +149,12 @@ TEST_F(OfflineTest, AnEntryOfANewerFeatureLevelAsksForANewerVersion) {
     header.set_predecessor_hash(image->head().header_hash);
     header.set_feature_level(federation::kFeatureLevel + 1);
     ASSERT_TRUE(
-        node->log
+        &node->log()
             ->AppendAt(LogIndex(7),
                        {.id = {1}, .payload = federation::EncodeEntry(entry)})
             .ok());
     EXPECT_THAT(
-        Recover(node->log.get(), node->snapshots.get()).status().ToString(),
+        Recover(&node->log(), node->snapshots.get()).status().ToString(),
         HasSubstr(says));
   }
   EXPECT_THAT(Look().damage, Contains(HasSubstr(says)));
@@ -179,7 +179,7 @@ TEST_F(OfflineTest, ARestoredDirectoryServesAsANewIncarnation) {
   {
     auto node = NodeLog::Open({.directory = place}, RealClock());
     ASSERT_TRUE(node.ok()) << node.status();
-    const auto image = Recover(node->log.get(), node->snapshots.get());
+    const auto image = Recover(&node->log(), node->snapshots.get());
     ASSERT_TRUE(image.ok()) << image.status();
     EXPECT_EQ(image->position(), (Position{2, LogIndex(6)}));
     EXPECT_TRUE(image->host("i4").has_value());
