@@ -209,7 +209,7 @@ TEST(Commands, ReferenceNamesThemAll) {
   for (const std::string& path : tree->Paths()) {
     EXPECT_THAT(page, HasSubstr("## kafedctl " + path + "\n"));
   }
-  EXPECT_THAT(page, HasSubstr("`--server HOST:PORT`"));
+  EXPECT_THAT(page, HasSubstr("`--server HOST:PORT[,HOST:PORT...]`"));
 }
 
 }  // namespace
