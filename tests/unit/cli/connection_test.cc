@@ -16,6 +16,7 @@
 #include "kafed/v1/admin.grpc.pb.h"
 #include "kafed/v1/events.pb.h"
 #include "kafed/v1/routing.grpc.pb.h"
+#include "tests/unit/cli/test_server.h"
 
 namespace kafed::cli {
 namespace {
@@ -163,27 +164,6 @@ class PlainRouting final : public v1::Routing::Service {
   }
 
   std::vector<v1::Position> asked;
-};
-
-// A service at a port.
-class TestServer {
- public:
-  explicit TestServer(std::vector<grpc::Service*> services) {
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port);
-    for (grpc::Service* service : services) builder.RegisterService(service);
-    server_ = builder.BuildAndStart();
-    address_ = "127.0.0.1:" + std::to_string(port);
-  }
-  ~TestServer() { server_->Shutdown(); }
-  const std::string& address() const { return address_; }
-
- private:
-  std::unique_ptr<grpc::Server> server_;
-  std::string address_;
 };
 
 class ConnectionTest : public ::testing::Test {
