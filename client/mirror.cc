@@ -228,6 +228,7 @@ absl::Status Mirror::Serve(const std::shared_ptr<NodeConnection>& connection) {
     {
       MonitorLock lock(&mutex_);
       stream_ = stream;
+      granted_ = false;
     }
     finder_->Follow(connection);
     const milliseconds begun = options_.clock->Steady();
@@ -271,6 +272,7 @@ absl::Status Mirror::ReadStream(FollowStream* stream) {
                      milliseconds(response.lease_ms()),
                      milliseconds(response.multicast_lease_ms()));
       MonitorLock lock(&mutex_);
+      granted_ = true;
       ++grants_;
     }
     if (!WriteLocked(stream, acknowledgement)) break;
@@ -297,17 +299,27 @@ v1::FollowRequest Mirror::LeaseRequest() {
   return request;
 }
 
+milliseconds Mirror::LeasePatience(bool granted) const {
+  // Where there are others, one request in vain is enough: at the third the
+  // lease would be over.
+  const bool others = granted && nodes_.size() > 1;
+  return others ? std::min(lease_.interval() * 9 / 10, kSilence) : kSilence;
+}
+
 void Mirror::Pulse() {
   while (!Pause(std::min(lease_.interval(), kLongestPulse))) {
     MonitorLock write_lock(&write_mutex_);
     std::shared_ptr<FollowStream> stream;
+    bool granted = false;
     {
       MonitorLock lock(&mutex_);
       stream = stream_;
+      granted = granted_;
     }
     if (!stream) continue;
-    if (lease_.Waiting() > kSilence) {
-      // Connected, but it does not answer: another node may.
+    if (lease_.Waiting() > LeasePatience(granted)) {
+      // Connected, but it does not answer, or is cut off from the log: another
+      // node may do better.
       stream->Cancel();
       continue;
     }

@@ -107,6 +107,8 @@ class Mirror {
   void CloseSession();
   // Ends the stream, so that Run takes the next node.
   void LeaveNode();
+  // How long a lease request may wait before the node is left.
+  milliseconds LeasePatience(bool granted) const;
   bool WriteLocked(FollowStream* stream, const v1::FollowRequest& request);
   v1::FollowRequest LeaseRequest();
   void Notify();
@@ -134,6 +136,8 @@ class Mirror {
   std::shared_ptr<FollowStream> opening_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<FollowStream> stream_ ABSL_GUARDED_BY(mutex_);
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
+  // The stream has granted a lease: it is expected to go on with that.
+  bool granted_ ABSL_GUARDED_BY(mutex_) = false;
   // Raised by each granted lease, to wake waiters.
   uint64_t grants_ ABSL_GUARDED_BY(mutex_) = 0;
 

@@ -54,7 +54,8 @@ class NodeAsker {
     const milliseconds now = clock_.Steady();
     if (now < next_learning_) return;
     next_learning_ = now + nodes_interval_;
-    LearnNodes(connection_.get(), &nodes_);
+    // It has just answered: whatever this says, it is not what hangs.
+    (void)LearnNodes(connection_.get(), &nodes_);
     if (nodes_.ShouldGoHome()) connection_.reset();
   }
 

@@ -6,16 +6,18 @@
 
 namespace kafed::client {
 
-void LearnNodes(NodeConnection* connection, NodeList* nodes) {
+absl::Status LearnNodes(NodeConnection* connection, NodeList* nodes) {
   const auto response = connection->Nodes();
+  if (absl::IsUnimplemented(response.status())) return absl::OkStatus();
   if (response.ok()) nodes->Learn(*response);
+  return response.status();
 }
 
 NodeFinder::NodeFinder(NodeList* nodes, milliseconds interval,
-                       std::function<void()> go_home)
+                       std::function<void()> leave)
     : nodes_(*nodes),
       interval_(interval),
-      go_home_(std::move(go_home)),
+      leave_(std::move(leave)),
       thread_([this] { Run(); }) {}
 
 NodeFinder::~NodeFinder() {
@@ -48,8 +50,14 @@ void NodeFinder::Run() {
       connection = connection_;
     }
     if (!connection) continue;
-    LearnNodes(connection.get(), &nodes_);
-    if (nodes_.ShouldGoHome()) go_home_();
+    const absl::Status answered = LearnNodes(connection.get(), &nodes_);
+    {
+      MonitorLock lock(&mutex_);
+      if (connection_ != connection) continue;  // it was left meanwhile
+    }
+    // The only node is waited for.
+    const bool hangs = !answered.ok() && nodes_.size() > 1;
+    if (hangs || nodes_.ShouldGoHome()) leave_();
   }
 }
 

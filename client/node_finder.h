@@ -1,6 +1,7 @@
 // NodeFinder: asks the node that a Mirror follows for the others, when its
 // stream begins and every few minutes, so that the Mirror's NodeList is current
-// on the day that node is gone.
+// on the day that node is gone. A stream may be silent for days, so this is
+// also how a node is found out that hangs.
 //
 // It has a thread of its own, because neither a view nor a lease may wait for
 // the answer. Thread-safe.
@@ -16,15 +17,16 @@
 
 namespace kafed::client {
 
-// Asks one node and tells the list. A node that says nothing of others, or
-// knows of none, changes nothing.
-void LearnNodes(NodeConnection* connection, NodeList* nodes);
+// Asks one node and tells the list. An error changes nothing; Unimplemented is
+// none: the node knows of no others.
+absl::Status LearnNodes(NodeConnection* connection, NodeList* nodes);
 
 class NodeFinder {
  public:
-  // `go_home`: the list says ShouldGoHome. From the finder's thread.
+  // `leave`: another node should be followed, because this one does not answer
+  // or ShouldGoHome. From the finder's thread.
   NodeFinder(NodeList* nodes, milliseconds interval,
-             std::function<void()> go_home);
+             std::function<void()> leave);
   ~NodeFinder();
   NodeFinder(const NodeFinder&) = delete;
   NodeFinder& operator=(const NodeFinder&) = delete;
@@ -37,7 +39,7 @@ class NodeFinder {
 
   NodeList& nodes_;
   const milliseconds interval_;
-  const std::function<void()> go_home_;
+  const std::function<void()> leave_;
   Monitor mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool due_ ABSL_GUARDED_BY(mutex_) = false;

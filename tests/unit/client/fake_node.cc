@@ -206,8 +206,7 @@ class FakeConnection final : public NodeConnection {
     MonitorLock lock(&node_->mutex_);
     if (!node_->up_) return absl::UnavailableError("the fake node is down");
     ++node_->nodes_asked_;
-    if (!node_->nodes_) return absl::UnimplementedError("Nodes");
-    return *node_->nodes_;
+    return node_->nodes_;
   }
 
  private:
@@ -288,7 +287,7 @@ void FakeNode::AddSession(uint64_t id, const std::string& source, Heard heard) {
   next_session_ = std::max(next_session_, id + 1);
 }
 
-void FakeNode::SetNodes(v1::NodesResponse nodes) {
+void FakeNode::SetNodes(absl::StatusOr<v1::NodesResponse> nodes) {
   MonitorLock lock(&mutex_);
   nodes_ = std::move(nodes);
 }

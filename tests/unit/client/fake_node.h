@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +55,7 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   void AddSession(uint64_t id, const std::string& source,
                   Heard heard = Heard::kAlready);
   // What Nodes answers; Unimplemented before.
-  void SetNodes(v1::NodesResponse nodes);
+  void SetNodes(absl::StatusOr<v1::NodesResponse> nodes);
   void SetSubscriptions(const std::string& host_or_topic,
                         v1::SubscriptionsResponse response);
 
@@ -94,7 +93,7 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   std::vector<v1::CloseSessionRequest> closed_;
   std::map<std::string, v1::SubscriptionsResponse> subscriptions_;
   std::vector<v1::SubscriptionsRequest> subscription_requests_;
-  std::optional<v1::NodesResponse> nodes_;
+  absl::StatusOr<v1::NodesResponse> nodes_ = absl::UnimplementedError("Nodes");
   size_t nodes_asked_ = 0;
 };
 

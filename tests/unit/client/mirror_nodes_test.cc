@@ -123,6 +123,15 @@ TEST_F(MirrorNodesTest, AsksForNodesAgainAndAgain) {
   EXPECT_EQ(a_->first_requests().size(), 1u);
 }
 
+TEST_F(MirrorNodesTest, LeavesANodeThatHangs) {
+  options_.nodes_interval = milliseconds(1);
+  FollowA();
+  ASSERT_TRUE(a_->WaitNodesAsked(2));
+  // Its stream stays, silent.
+  a_->SetNodes(absl::DeadlineExceededError("silent"));
+  EXPECT_TRUE(b_->WaitStreams(1));
+}
+
 // A session on two nodes of one log.
 class MirrorSessionTest : public MirrorNodesTest {
  protected:
@@ -161,6 +170,21 @@ TEST_F(MirrorSessionTest, GoesOnAtAnotherNodeAndClosesThere) {
   EXPECT_EQ(opened_, 1);
   mirror_->Stop();
   EXPECT_THAT(b_->closed(), SizeIs(1));
+}
+
+TEST_F(MirrorSessionTest, LeavesANodeThatGrantsNoLeases) {
+  a_->SetLeases(milliseconds(900'000), milliseconds(300));
+  Start();
+  b_->AddSession(1, source_);
+  b_->Apply({});
+  b_->SetUp(true);
+  const milliseconds begun = RealClock().Steady();
+  a_->AnswerLeases(false);
+  ASSERT_TRUE(b_->WaitAcknowledged(2));
+  // Long before a node is given up that is the only one.
+  EXPECT_LT(RealClock().Steady() - begun, milliseconds(5'000));
+  EXPECT_TRUE(a_->WaitStreams(0));
+  EXPECT_EQ(opened_, 1);
 }
 
 TEST_F(MirrorSessionTest, ANodeThatHasNotHeardOfItYetGivesTheSameSession) {
