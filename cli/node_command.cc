@@ -70,9 +70,12 @@ absl::Status Describe(uint64_t id, Invocation* run) {
     return absl::NotFoundError("ID: there is no node " + std::to_string(id) +
                                "; expected one of " + Join(known, ", "));
   }
+  const auto told = [](const std::string& text) {
+    return text.empty() ? "not told" : text;
+  };
   Fields fields = {{"ID", std::to_string(id)},
-                   {"Address", at->address()},
-                   {"Region", at->region()},
+                   {"Address", told(at->address())},
+                   {"Region", told(at->region())},
                    {"Version", at->version()},
                    {"Feature level", std::to_string(at->feature_level())},
                    {"Coordinator", YesNo(at->coordinator())},

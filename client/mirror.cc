@@ -19,6 +19,8 @@ v1::ViewFilter FilterOf(const MirrorOptions& options) {
 
 // A lease request that waits longer than this means a node that hangs.
 constexpr milliseconds kSilence{10'000};
+// What an answer may take all the same.
+constexpr milliseconds kLeastPatience{1'000};
 constexpr milliseconds kLongestPulse{5'000};
 // A node that served for this long is one to return to without a pause.
 constexpr milliseconds kServed{1'000};
@@ -300,10 +302,10 @@ v1::FollowRequest Mirror::LeaseRequest() {
 }
 
 milliseconds Mirror::LeasePatience(bool granted) const {
+  if (!granted || nodes_.size() < 2) return kSilence;
   // Where there are others, one request in vain is enough: at the third the
   // lease would be over.
-  const bool others = granted && nodes_.size() > 1;
-  return others ? std::min(lease_.interval() * 9 / 10, kSilence) : kSilence;
+  return std::clamp(lease_.interval() * 9 / 10, kLeastPatience, kSilence);
 }
 
 void Mirror::Pulse() {

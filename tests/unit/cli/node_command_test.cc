@@ -118,6 +118,7 @@ TEST_F(NodeCommandTest, DescribesOneNode) {
   EXPECT_THAT(first, HasSubstr("Coordinator:   yes\n"));
   const std::string second = Kafedctl("node describe 2");
   EXPECT_THAT(second, HasSubstr("unreachable: connection refused\n"));
+  EXPECT_THAT(second, HasSubstr("Region:        not told\n"));
   EXPECT_THAT(second, Not(HasSubstr("Lag")));
   EXPECT_EQ(Kafedctl("node describe 3", 1),
             "kafedctl: ID: there is no node 3; expected one of "
