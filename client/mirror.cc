@@ -58,19 +58,19 @@ absl::StatusOr<std::unique_ptr<Mirror>> Mirror::CreateSession(
 Mirror::~Mirror() { Stop(); }
 
 absl::Status Mirror::LoadSnapshot() {
-  if (options_.nodes.empty() && options_.snapshot_path.empty()) {
+  if (nodes_.empty() && options_.snapshot_path.empty()) {
     return absl::InvalidArgumentError(
         "nodes: none given; expected HOST:PORT of at least one node, or a "
         "snapshot_path");
   }
-  if (!options_.nodes.empty() && !options_.connector) {
+  if (!nodes_.empty() && !options_.connector) {
     return absl::InvalidArgumentError(
         "connector: none given; GrpcConnector() is the one for real nodes");
   }
   if (options_.snapshot_path.empty()) return absl::OkStatus();
   absl::StatusOr<LoadedView> loaded = LoadView(options_.snapshot_path);
   if (!loaded.ok()) {
-    if (options_.nodes.empty()) {
+    if (nodes_.empty()) {
       return Annotate(loaded.status(), "snapshot_path");
     }
     if (!absl::IsNotFound(loaded.status())) {

@@ -12,6 +12,7 @@ namespace kafed::client {
 namespace {
 
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 constexpr milliseconds kPatience{30'000};
 // Longer than a test may take: whoever pauses is found out.
@@ -54,6 +55,13 @@ TEST_F(MirrorNodesTest, StartsAtWhicheverAnswersWithoutAPause) {
   options_.nodes = {"nobody:1", "nobody:2", "b:1", "nobody:3"};
   auto mirror = Mirror::Create(options_);
   EXPECT_TRUE((*mirror)->WaitReady(kPatience).ok());
+}
+
+TEST_F(MirrorNodesTest, AnEmptyAddressIsNone) {
+  options_.nodes = {""};
+  const absl::Status status = Mirror::Create(options_).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), StartsWith("nodes: none given"));
 }
 
 TEST_F(MirrorNodesTest, PausesWhenAllWereTried) {
