@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/text.h"
+#include "common/status_macros.h"
 
 namespace kafed::cli {
 namespace {
@@ -205,15 +206,13 @@ CommandTree::CommandTree(const char* name, const char* description,
   GlobalOptions* options = &state_->options;
   Command root_command = root();
   root_command.Option(
-      "--server", "HOST:PORT",
-      "Nodes of the metadata cluster, separated by commas, tried in order",
+      "--server", "HOST:PORT[,HOST:PORT...]",
+      "Nodes of the metadata cluster, tried in turn: the next one where one "
+      "cannot be reached or answers that it is unavailable",
       [options](const std::string& text) {
         options->servers = SplitList(text, ',');
         for (const std::string& server : options->servers) {
-          if (server.find(':') == std::string::npos) {
-            return absl::InvalidArgumentError(
-                "'" + server + "' is not an address; expected HOST:PORT");
-          }
+          RETURN_IF_ERROR(CheckAddress(server));
         }
         return options->servers.empty()
                    ? absl::InvalidArgumentError("is empty; expected HOST:PORT")

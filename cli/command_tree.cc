@@ -18,6 +18,8 @@ std::unique_ptr<CommandTree> MakeCommandTree() {
   AddRouteCommands(root);
   AddEventsCommand(root);
   AddSnapshotCommands(root);
+  AddNodeCommands(root);
+  AddUpgradeCommands(root);
   AddStatusCommand(root);
   AddProduceCommand(root);
   AddConsumeCommand(root);

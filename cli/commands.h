@@ -15,6 +15,8 @@ void AddSessionCommands(Command root);
 void AddRouteCommands(Command root);
 void AddEventsCommand(Command root);
 void AddSnapshotCommands(Command root);
+void AddNodeCommands(Command root);
+void AddUpgradeCommands(Command root);
 void AddStatusCommand(Command root);
 void AddProduceCommand(Command root);
 void AddConsumeCommand(Command root);

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "cli/text.h"
@@ -23,6 +25,16 @@ constexpr milliseconds kShortest{1};
 
 std::chrono::system_clock::time_point After(milliseconds time) {
   return std::chrono::system_clock::now() + time;
+}
+
+milliseconds Left(std::chrono::steady_clock::time_point end) {
+  const auto left = end - std::chrono::steady_clock::now();
+  return std::max(std::chrono::duration_cast<milliseconds>(left), kShortest);
+}
+
+// Another node may do better.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -75,8 +87,9 @@ void Drain(grpc::CompletionQueue* queue) {
 class GenericStream final : public CallStream {
  public:
   GenericStream(grpc::GenericStub* stub, const std::string& address,
-                const std::string& method, milliseconds step)
-      : address_(address), step_(step) {
+                const std::string& method, milliseconds step,
+                std::function<void()> unavailable)
+      : address_(address), step_(step), unavailable_(std::move(unavailable)) {
     call_ = stub->PrepareCall(&context_, method, &queue_);
     call_->StartCall(this);
     Await();
@@ -107,6 +120,7 @@ class GenericStream final : public CallStream {
     grpc::Status status;
     call_->Finish(&status, this);
     Await();
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) unavailable_();
     if (!late_) return Named(FromGrpc(status), address_);
     return absl::DeadlineExceededError("no progress within " +
                                        FormatDuration(step_));
@@ -127,6 +141,7 @@ class GenericStream final : public CallStream {
 
   const std::string address_;
   const milliseconds step_;  // 0: not limited
+  const std::function<void()> unavailable_;
   bool late_ = false;
   bool finished_ = false;
   grpc::ClientContext context_;
@@ -183,6 +198,7 @@ struct Connection::Node {
   }
 
   const std::string address;
+  std::string trouble;  // what was wrong in the present call; empty: nothing
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<grpc::GenericStub> stub;
 };
@@ -215,11 +231,15 @@ absl::StatusOr<Connection::Node*> Connection::Reach(milliseconds left) {
   bool silent = true;
   for (milliseconds time = kConnectTime; silent; time = kTurn) {
     silent = false;
-    for (const auto& node : nodes_) {
-      const auto rest = std::chrono::duration_cast<milliseconds>(
-          end - std::chrono::steady_clock::now());
-      const auto reached = node->Connect(std::clamp(rest, kShortest, time));
-      if (reached == Node::Reached::kYes) return node.get();
+    for (auto at = nodes_.begin(); at != nodes_.end(); ++at) {
+      Node* node = at->get();
+      const auto reached =
+          node->Connect(std::clamp(Left(end), kShortest, time));
+      if (reached == Node::Reached::kYes) {
+        std::rotate(nodes_.begin(), at, nodes_.end());
+        return node;
+      }
+      node->trouble = node->address + " cannot be reached";
       silent = silent || reached == Node::Reached::kSilent;
       if (tried.size() < nodes_.size()) tried.push_back(node->address);
     }
@@ -232,12 +252,53 @@ absl::StatusOr<Connection::Node*> Connection::Reach(milliseconds left) {
       "; is kafed running there? --server or KAFED_SERVER name others");
 }
 
+void Connection::Defer(const Node* node) {
+  const auto at =
+      std::find_if(nodes_.begin(), nodes_.end(),
+                   [node](const auto& each) { return each.get() == node; });
+  std::rotate(at, std::next(at), nodes_.end());
+}
+
+absl::Status Connection::CallEach(const std::string& method,
+                                  const Message& request, milliseconds left,
+                                  Message* response) {
+  const auto end = std::chrono::steady_clock::now() + left;
+  std::set<const Node*> asked;
+  absl::Status status;
+  while (true) {
+    const auto reached = Reach(Left(end));
+    if (!reached.ok() && asked.empty()) return reached.status();
+    if (!reached.ok() || !asked.insert(*reached).second) break;
+    Node* node = *reached;
+    status = node->Call(method, request, Left(end), response);
+    if (!MayPass(status)) return status;
+    node->trouble = absl::IsUnavailable(status)
+                        ? std::string(status.message())
+                        : node->address + ": no answer in time";
+    if (Left(end) <= kShortest) break;
+    Defer(node);
+  }
+  return absl::IsUnavailable(status) ? absl::UnavailableError(Troubles())
+                                     : status;
+}
+
+std::string Connection::Troubles() const {
+  std::vector<std::string> all;
+  all.reserve(nodes_.size());
+  for (const auto& node : nodes_) {
+    if (!node->trouble.empty()) all.push_back(node->trouble);
+  }
+  return Join(all, "; ");
+}
+
 absl::Status Connection::Call(const Message& request, Message* response) {
   const std::string method = MethodOf(request);
-  absl::Status status = Retry(policy_, [&](milliseconds left) -> absl::Status {
-    ASSIGN_OR_RETURN(const Node* node, Reach(left));
-    return node->Call(method, request, left, response);
+  const std::unique_ptr<Message> question = seen_.Asking(request);
+  for (const auto& node : nodes_) node->trouble.clear();
+  const absl::Status status = Retry(policy_, [&](milliseconds left) {
+    return CallEach(method, *question, left, response);
   });
+  if (status.ok()) seen_.Learn(*response);
   if (absl::IsDeadlineExceeded(status)) {
     return absl::DeadlineExceededError("no answer within " +
                                        FormatDuration(policy_.timeout) +
@@ -251,7 +312,8 @@ absl::StatusOr<std::unique_ptr<CallStream>> Connection::Open(
   ASSIGN_OR_RETURN(const Node* node, Reach(policy_.timeout));
   return std::unique_ptr<CallStream>(std::make_unique<GenericStream>(
       node->stub.get(), node->address, MethodOf(prototype),
-      step == StepTime::kTimeout ? policy_.timeout : milliseconds(0)));
+      step == StepTime::kTimeout ? policy_.timeout : milliseconds(0),
+      [this, node] { Defer(node); }));
 }
 
 }  // namespace kafed::cli

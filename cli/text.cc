@@ -121,6 +121,20 @@ absl::StatusOr<RequestId> ParseRequestIdText(std::string_view text) {
   return *id;
 }
 
+absl::Status CheckAddress(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed =
+      host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (colon == std::string_view::npos || host.empty() ||
+      host.find_first_of(" \t/") != std::string_view::npos ||
+      (host.find_first_of("[:]") != std::string_view::npos && !bracketed) ||
+      !ParseNumber(text.substr(colon + 1), UINT16_MAX, 1).ok()) {
+    return Bad(text, "an address; expected HOST:PORT, such as kafed-0:7420");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Quota> ParseQuota(std::string_view text) {
   ASSIGN_OR_RETURN(const auto pair, ParsePair(text));
   const std::vector<std::string> parts = SplitList(pair.second, ':');

@@ -35,6 +35,9 @@ absl::StatusOr<std::pair<std::string, std::string>> ParsePair(
 // 32 hex digits, with or without the dashes of a UUID, of a UUIDv7.
 absl::StatusOr<RequestId> ParseRequestIdText(std::string_view text);
 
+// "HOST:PORT"; an IPv6 host stands in brackets.
+absl::Status CheckAddress(std::string_view text);
+
 // "service=NUMBER[:cost[:frequency]]".
 absl::StatusOr<v1::Quota> ParseQuota(std::string_view text);
 

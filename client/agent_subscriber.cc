@@ -38,7 +38,7 @@ AgentSubscriber::AgentSubscriber(SubscriberOptions options,
       state_path_(options_.state_dir.empty()
                       ? ""
                       : options_.state_dir + "/" + FileNameOf(options_.host)),
-      nodes_(options_.nodes, ConnectorOr(options_.connector)),
+      nodes_(options_, ConnectorOr(options_.connector)),
       backoff_(options_.backoff_min, options_.backoff_max),
       agent_(options_.host, options_.filter_entries) {}
 
@@ -131,9 +131,11 @@ void AgentSubscriber::Loop() {
 void AgentSubscriber::Ask() {
   v1::SubscriptionsRequest request;
   request.set_host(options_.host);
+  bool all = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (!ask_all_ && !fresh_) {
+    all = ask_all_;
+    if (!all && !fresh_) {
       for (v1::KnownChain& known : agent_.Known()) {
         *request.add_known() = std::move(known);
       }
@@ -147,7 +149,8 @@ void AgentSubscriber::Ask() {
     const milliseconds now = clock_.Steady();
     if (!response.ok()) {
       last_error_ = response.status();
-      next_ask_ = now + backoff_.Next();
+      next_ask_ = now + nodes_.PauseOf(&backoff_);
+      ask_all_ = ask_all_ || all;
       return;
     }
     ++stats_.asked;

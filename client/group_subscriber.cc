@@ -22,7 +22,7 @@ GroupSubscriber::GroupSubscriber(SubscriberOptions options,
     : options_(std::move(options)),
       handlers_(std::move(handlers)),
       clock_(*options_.clock),
-      nodes_(options_.nodes, ConnectorOr(options_.connector)),
+      nodes_(options_, ConnectorOr(options_.connector)),
       backoff_(options_.backoff_min, options_.backoff_max) {}
 
 absl::StatusOr<std::unique_ptr<Subscriber>> GroupSubscriber::Create(
@@ -73,7 +73,7 @@ void GroupSubscriber::Ask() {
   const milliseconds now = clock_.Steady();
   if (!response.ok()) {
     last_error_ = response.status();
-    next_ask_ = now + backoff_.Next();
+    next_ask_ = now + nodes_.PauseOf(&backoff_);
     return;
   }
   ++stats_.asked;

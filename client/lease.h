@@ -5,6 +5,7 @@
 // end is never later than the node's. Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 
@@ -22,6 +23,8 @@ struct LeaseState {
 
 class LeaseKeeper {
  public:
+  static constexpr milliseconds kLeastInterval{100};
+
   explicit LeaseKeeper(const Clock* clock) : clock_(*clock) {}
 
   // A request is about to be sent: its id, from 1.
@@ -37,7 +40,10 @@ class LeaseKeeper {
     const auto at = sent_.find(id);
     if (at == sent_.end()) return;
     state_ = {at->second + session, at->second + multicast};
-    if (multicast.count() > 0) interval_ = multicast / 3;
+    // A node that proved long ago that it is current grants what is left.
+    if (multicast.count() > 0) {
+      interval_ = std::max(multicast / 3, kLeastInterval);
+    }
     // Older requests were superseded: the node answers the newest only.
     sent_.erase(sent_.begin(), std::next(at));
   }

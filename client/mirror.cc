@@ -19,7 +19,13 @@ v1::ViewFilter FilterOf(const MirrorOptions& options) {
 
 // A lease request that waits longer than this means a node that hangs.
 constexpr milliseconds kSilence{10'000};
+// What an answer may take all the same.
+constexpr milliseconds kLeastPatience{1'000};
 constexpr milliseconds kLongestPulse{5'000};
+// A node that served for this long is one to return to without a pause.
+constexpr milliseconds kServed{1'000};
+// Bound of all attempts to close a session.
+constexpr milliseconds kCloseTime{10'000};
 
 }  // namespace
 
@@ -27,6 +33,7 @@ Mirror::Mirror(MirrorOptions options, std::unique_ptr<SessionSpec> session)
     : options_(std::move(options)),
       session_(std::move(session)),
       filter_(FilterOf(options_)),
+      nodes_(options_.nodes, options_.region, options_.clock),
       lease_(options_.clock),
       backoff_(options_.backoff_min, options_.backoff_max) {}
 
@@ -51,19 +58,19 @@ absl::StatusOr<std::unique_ptr<Mirror>> Mirror::CreateSession(
 Mirror::~Mirror() { Stop(); }
 
 absl::Status Mirror::LoadSnapshot() {
-  if (options_.nodes.empty() && options_.snapshot_path.empty()) {
+  if (nodes_.empty() && options_.snapshot_path.empty()) {
     return absl::InvalidArgumentError(
         "nodes: none given; expected HOST:PORT of at least one node, or a "
         "snapshot_path");
   }
-  if (!options_.nodes.empty() && !options_.connector) {
+  if (!nodes_.empty() && !options_.connector) {
     return absl::InvalidArgumentError(
         "connector: none given; GrpcConnector() is the one for real nodes");
   }
   if (options_.snapshot_path.empty()) return absl::OkStatus();
   absl::StatusOr<LoadedView> loaded = LoadView(options_.snapshot_path);
   if (!loaded.ok()) {
-    if (options_.nodes.empty()) {
+    if (nodes_.empty()) {
       return Annotate(loaded.status(), "snapshot_path");
     }
     if (!absl::IsNotFound(loaded.status())) {
@@ -80,7 +87,9 @@ absl::Status Mirror::LoadSnapshot() {
 }
 
 void Mirror::Start() {
-  if (options_.nodes.empty()) return;
+  if (nodes_.empty()) return;
+  finder_ = std::make_unique<NodeFinder>(&nodes_, options_.nodes_interval,
+                                         [this] { LeaveNode(); });
   reader_ = std::thread([this] { Run(); });
   if (session_) pulse_ = std::thread([this] { Pulse(); });
 }
@@ -96,6 +105,7 @@ void Mirror::Stop() {
   }
   if (reader_.joinable()) reader_.join();
   if (pulse_.joinable()) pulse_.join();
+  finder_.reset();
   CloseSession();
 }
 
@@ -170,16 +180,23 @@ bool Mirror::Pause(milliseconds time) {
   return mutex_.AwaitFor(time, stopping);
 }
 
+void Mirror::LeaveNode() {
+  MonitorLock lock(&mutex_);
+  if (stream_) stream_->Cancel();
+}
+
 void Mirror::Run() {
-  size_t next = RandomNumber64() % options_.nodes.size();
-  std::unique_ptr<NodeConnection> connection;
-  do {
-    const std::string& address = options_.nodes[next++ % options_.nodes.size()];
+  std::shared_ptr<NodeConnection> connection;
+  std::string connected;
+  milliseconds pause(0);
+  while (!Pause(pause)) {
+    const std::string address = nodes_.Next();
     // The only node keeps its connection: what a slow one has begun goes on.
-    if (!connection || options_.nodes.size() > 1) {
+    if (nodes_.size() > 1 || connected != address) {
       connection = options_.connector(address);
+      connected = address;
     }
-    const absl::Status status = Serve(connection.get());
+    const absl::Status status = Serve(connection);
     lease_.Disconnected();
     {
       MonitorLock lock(&mutex_);
@@ -188,11 +205,14 @@ void Mirror::Run() {
     }
     LogInfo("the stream of the route view ended; trying the next node",
             {{"address", address}, {"error", status}});
-  } while (!Pause(backoff_.Next()));
+    pause = nodes_.AllAsked() ? backoff_.Next() : milliseconds(0);
+  }
 }
 
-absl::Status Mirror::Serve(NodeConnection* connection) {
-  if (session_ && session_id_ == 0) RETURN_IF_ERROR(OpenSession(connection));
+absl::Status Mirror::Serve(const std::shared_ptr<NodeConnection>& connection) {
+  if (session_ && session_id_ == 0) {
+    RETURN_IF_ERROR(OpenSession(connection.get()));
+  }
   const std::shared_ptr<FollowStream> stream = connection->Follow();
   {
     MonitorLock lock(&mutex_);
@@ -210,8 +230,13 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
     {
       MonitorLock lock(&mutex_);
       stream_ = stream;
+      granted_ = false;
     }
+    finder_->Follow(connection);
+    const milliseconds begun = options_.clock->Steady();
     broken = ReadStream(stream.get());
+    finder_->Follow(nullptr);
+    if (options_.clock->Steady() - begun >= kServed) nodes_.Answered();
   }
   stream->Cancel();
   absl::Status ended = broken;
@@ -224,7 +249,8 @@ absl::Status Mirror::Serve(NodeConnection* connection) {
     if (broken.ok()) ended = finished;
   }
   if (session_ && absl::IsNotFound(ended)) {
-    // The node's log says that the session is over: begin a new one.
+    // The session is over: begin a new one. Or this node has not heard of it
+    // yet: opening it gives the same one.
     session_id_ = 0;
     lease_.Reset();
   }
@@ -248,6 +274,7 @@ absl::Status Mirror::ReadStream(FollowStream* stream) {
                      milliseconds(response.lease_ms()),
                      milliseconds(response.multicast_lease_ms()));
       MonitorLock lock(&mutex_);
+      granted_ = true;
       ++grants_;
     }
     if (!WriteLocked(stream, acknowledgement)) break;
@@ -274,17 +301,27 @@ v1::FollowRequest Mirror::LeaseRequest() {
   return request;
 }
 
+milliseconds Mirror::LeasePatience(bool granted) const {
+  if (!granted || nodes_.size() < 2) return kSilence;
+  // Where there are others, one request in vain is enough: at the third the
+  // lease would be over.
+  return std::clamp(lease_.interval() * 9 / 10, kLeastPatience, kSilence);
+}
+
 void Mirror::Pulse() {
   while (!Pause(std::min(lease_.interval(), kLongestPulse))) {
     MonitorLock write_lock(&write_mutex_);
     std::shared_ptr<FollowStream> stream;
+    bool granted = false;
     {
       MonitorLock lock(&mutex_);
       stream = stream_;
+      granted = granted_;
     }
     if (!stream) continue;
-    if (lease_.Waiting() > kSilence) {
-      // Connected, but it does not answer: another node may.
+    if (lease_.Waiting() > LeasePatience(granted)) {
+      // Connected, but it does not answer, or is cut off from the log: another
+      // node may do better.
       stream->Cancel();
       continue;
     }
@@ -301,7 +338,10 @@ absl::Status Mirror::OpenSession(NodeConnection* connection) {
       static_cast<uint64_t>(options_.clock->Wall().count()));
   ASSIGN_OR_RETURN(const v1::OpenSessionResponse response,
                    connection->OpenSession(request));
-  if (session_->opened) session_->opened(response);
+  if (session_->opened && response.session_id() != opened_session_) {
+    session_->opened(response);
+  }
+  opened_session_ = response.session_id();
   session_id_ = response.session_id();
   LogInfo("session opened", {{"session", response.session_id()}});
   return absl::OkStatus();
@@ -317,10 +357,15 @@ void Mirror::CloseSession() {
       *request.add_counts() = std::move(count);
     }
   }
+  const milliseconds end = options_.clock->Steady() + kCloseTime;
+  nodes_.Answered();
+  std::string address = nodes_.current();
   absl::Status status;
-  for (const std::string& address : options_.nodes) {
+  while (true) {
     status = options_.connector(address)->CloseSession(request);
     if (status.ok() || absl::IsNotFound(status)) return;
+    if (nodes_.AllAsked() || options_.clock->Steady() >= end) break;
+    address = nodes_.Next();
   }
   LogWarning("the session could not be closed; it expires with its lease",
              {{"session", session_id_.load()}, {"error", status}});

@@ -6,17 +6,18 @@
 //   RETURN_IF_ERROR(mirror->WaitReady(std::chrono::seconds(5)));
 //   ASSIGN_OR_RETURN(auto targets, mirror->view()->Route("nca/host-17"));
 //
-// It keeps one stream to one of the nodes and reconnects, with back-off, to the
-// next one when that ends. It sends no messages (client/producer.h). Where
-// every node is down it may start from a snapshot file, and goes on with what
-// it has.
+// It keeps one stream to one of the nodes and goes on with the next one when
+// that ends (node_list.h says which), also with nodes that the first one named
+// (node_finder.h). It sends no messages (client/producer.h). Where every node
+// is down it may start from a snapshot file, and goes on with what it has.
 //
 // A plain Mirror is a reader: nobody waits for it and it holds no lease. With
 // EnableSession (the Producer does) it opens a session, acknowledges every
 // position as soon as the listeners have returned, and renews the lease.
 //
-// Threads: one that reads, one that asks for leases. Listeners run on the
-// reading thread and must not wait for the Mirror. All calls are thread-safe.
+// Threads: one that reads, one that asks for leases, one that asks for nodes.
+// Listeners run on the reading thread and must not wait for the Mirror. All
+// calls are thread-safe.
 // Invariants: the position never goes backwards; a view is complete (closed
 // under reference) at its position.
 #pragma once
@@ -34,6 +35,8 @@
 #include "client/lease.h"
 #include "client/monitor.h"
 #include "client/node_connection.h"
+#include "client/node_finder.h"
+#include "client/node_list.h"
 #include "client/options.h"
 #include "client/view_state.h"
 #include "common/kafka_header.h"
@@ -47,7 +50,8 @@ struct SessionSpec {
   std::string region;
   // Counts of the session so far, for lease requests and the end.
   std::function<std::vector<v1::SegmentCount>()> counts;
-  // A session begins: counts restart.
+  // A session begins: counts restart. Not where another node goes on with the
+  // same one.
   std::function<void(const v1::OpenSessionResponse&)> opened;
 };
 
@@ -97,10 +101,14 @@ class Mirror {
   absl::Status LoadSnapshot();
   void Start();
   void Run();
-  absl::Status Serve(NodeConnection* connection);
+  absl::Status Serve(const std::shared_ptr<NodeConnection>& connection);
   absl::Status ReadStream(FollowStream* stream);
   absl::Status OpenSession(NodeConnection* connection);
   void CloseSession();
+  // Ends the stream, so that Run takes the next node.
+  void LeaveNode();
+  // How long a lease request may wait before the node is left.
+  milliseconds LeasePatience(bool granted) const;
   bool WriteLocked(FollowStream* stream, const v1::FollowRequest& request);
   v1::FollowRequest LeaseRequest();
   void Notify();
@@ -112,10 +120,12 @@ class Mirror {
   const MirrorOptions options_;
   const std::unique_ptr<SessionSpec> session_;
   const v1::ViewFilter filter_;
+  NodeList nodes_;
   ViewState state_;
   LeaseKeeper lease_;
   Backoff backoff_;
   std::atomic<uint64_t> session_id_{0};
+  uint64_t opened_session_ = 0;  // told to session_->opened last; the reader's
 
   Monitor write_mutex_;  // one writer of a stream at a time
 
@@ -126,6 +136,8 @@ class Mirror {
   std::shared_ptr<FollowStream> opening_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<FollowStream> stream_ ABSL_GUARDED_BY(mutex_);
   absl::Status last_error_ ABSL_GUARDED_BY(mutex_);
+  // The stream has granted a lease: it is expected to go on with that.
+  bool granted_ ABSL_GUARDED_BY(mutex_) = false;
   // Raised by each granted lease, to wake waiters.
   uint64_t grants_ ABSL_GUARDED_BY(mutex_) = 0;
 
@@ -135,6 +147,7 @@ class Mirror {
 
   Monitor stop_mutex_;
   bool stopped_ ABSL_GUARDED_BY(stop_mutex_) = false;
+  std::unique_ptr<NodeFinder> finder_;
   std::thread reader_;
   std::thread pulse_;
 };

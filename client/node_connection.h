@@ -36,6 +36,8 @@ class NodeConnection {
   virtual absl::Status CloseSession(const v1::CloseSessionRequest& request) = 0;
   virtual absl::StatusOr<v1::SubscriptionsResponse> Subscriptions(
       const v1::SubscriptionsRequest& request) = 0;
+  // Unimplemented: a node of a version that knows of no others.
+  virtual absl::StatusOr<v1::NodesResponse> Nodes() = 0;
 };
 
 }  // namespace kafed::client

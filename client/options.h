@@ -20,15 +20,20 @@ using Connector =
     std::function<std::unique_ptr<NodeConnection>(const std::string&)>;
 
 struct MirrorOptions {
-  // HOST:PORT of nodes, tried in turn. May be empty with a snapshot.
+  // HOST:PORT of nodes, of which one that answers names the others. May be
+  // empty with a snapshot.
   std::vector<std::string> nodes;
+  // Region this process runs in, whose nodes are asked first; empty: any.
+  std::string region;
   // Logical topics and regions to mirror; empty: all.
   std::vector<std::string> topics;
   std::vector<std::string> regions;
   // File to start from when it exists; empty: none. See Mirror::SaveSnapshot.
   std::string snapshot_path;
-  // Pause between attempts to reach a node; doubles, with jitter. Short beside
-  // a lease, which may have to outlast several attempts.
+  // How often a node is asked for the others, with jitter of a fifth.
+  milliseconds nodes_interval{5 * 60 * 1000};
+  // Pause when every node was tried; doubles, with jitter. Short beside a
+  // lease, which may have to outlast several attempts.
   milliseconds backoff_min{50};
   milliseconds backoff_max{1'000};
   const Clock* clock = &RealClock();
@@ -39,6 +44,7 @@ struct ProducerOptions {
   MirrorOptions mirror;
   // For people: what `kafedctl session list` shows. At most 128 bytes.
   std::string name;
+  // Shown there, too; also that of `mirror` where it has none.
   std::string region;
   // Create waits this long for a view and a lease.
   milliseconds start_timeout{10'000};
@@ -63,8 +69,11 @@ struct ProducerOptions {
 };
 
 struct SubscriberOptions {
-  // Nodes to ask for subscriptions, tried in turn.
+  // HOST:PORT of nodes to ask for subscriptions, of which one that answers
+  // names the others.
   std::vector<std::string> nodes;
+  // Region this process runs in, whose nodes are asked first; empty: any.
+  std::string region;
   // Agent mode: id of the host.
   std::string host;
   // Group mode: a resource topic, the consumer group, and this worker's name.
@@ -78,6 +87,8 @@ struct SubscriberOptions {
   std::string secrets_dir;
   // How often nodes are asked what is to be read, with jitter of a fifth.
   milliseconds refresh_interval{5 * 60 * 1000};
+  // How often a node is asked for the others, with the next such question.
+  milliseconds nodes_interval{5 * 60 * 1000};
   // Committed offsets are written again at least this often.
   milliseconds recommit_interval{24 * 3600 * 1000};
   milliseconds backoff_min{100};

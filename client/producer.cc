@@ -23,6 +23,7 @@ absl::StatusOr<std::unique_ptr<Producer>> Producer::Create(
     return absl::InvalidArgumentError("message_timeout: must be above 0");
   }
   options.mirror.connector = ConnectorOr(options.mirror.connector);
+  if (options.mirror.region.empty()) options.mirror.region = options.region;
   std::unique_ptr<Producer> producer(new Producer(std::move(options)));
   Producer* self = producer.get();
   const ProducerOptions& kept = producer->options_;

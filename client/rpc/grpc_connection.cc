@@ -12,7 +12,9 @@ namespace kafed::client {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{5};
+constexpr std::chrono::seconds kNodesDeadline{2};
 constexpr std::chrono::seconds kConnectDeadline{2};
+constexpr char kSilent[] = "no connection within 2 s";
 constexpr int kMaxMessageBytes = 64 << 20;
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -23,9 +25,9 @@ absl::Status FromGrpc(const grpc::Status& status) {
 
 class GrpcFollowStream final : public FollowStream {
  public:
-  GrpcFollowStream(v1::Routing::Stub* stub, bool connected) {
+  GrpcFollowStream(v1::Routing::Stub* stub, bool silent) : silent_(silent) {
     // A call on a channel that is still connecting would wait for it.
-    if (!connected) context_.TryCancel();
+    if (silent) context_.TryCancel();
     stream_ = stub->Follow(&context_);
   }
   bool Write(const v1::FollowRequest& request) override {
@@ -35,9 +37,13 @@ class GrpcFollowStream final : public FollowStream {
     return stream_->Read(response);
   }
   void Cancel() override { context_.TryCancel(); }
-  absl::Status Finish() override { return FromGrpc(stream_->Finish()); }
+  absl::Status Finish() override {
+    const grpc::Status status = stream_->Finish();
+    return silent_ ? absl::UnavailableError(kSilent) : FromGrpc(status);
+  }
 
  private:
+  const bool silent_;
   grpc::ClientContext context_;
   std::unique_ptr<
       grpc::ClientReaderWriter<v1::FollowRequest, v1::FollowResponse>>
@@ -63,14 +69,13 @@ class GrpcConnection final : public NodeConnection {
   }
 
   std::shared_ptr<FollowStream> Follow() override {
-    const bool connected = channel_->WaitForConnected(
-        std::chrono::system_clock::now() + kConnectDeadline);
-    return std::make_shared<GrpcFollowStream>(stub_.get(), connected);
+    return std::make_shared<GrpcFollowStream>(stub_.get(), Silent());
   }
 
   absl::StatusOr<v1::OpenSessionResponse> OpenSession(
       const v1::OpenSessionRequest& request) override {
     return Call<v1::OpenSessionResponse>(
+        kDeadline,
         [&](grpc::ClientContext* context, v1::OpenSessionResponse* response) {
           return stub_->OpenSession(context, request, response);
         });
@@ -78,6 +83,7 @@ class GrpcConnection final : public NodeConnection {
 
   absl::Status CloseSession(const v1::CloseSessionRequest& request) override {
     return Call<v1::CloseSessionResponse>(
+               kDeadline,
                [&](grpc::ClientContext* context,
                    v1::CloseSessionResponse* response) {
                  return stub_->CloseSession(context, request, response);
@@ -88,16 +94,40 @@ class GrpcConnection final : public NodeConnection {
   absl::StatusOr<v1::SubscriptionsResponse> Subscriptions(
       const v1::SubscriptionsRequest& request) override {
     return Call<v1::SubscriptionsResponse>(
+        kDeadline,
         [&](grpc::ClientContext* context, v1::SubscriptionsResponse* response) {
           return stub_->Subscriptions(context, request, response);
         });
   }
 
+  absl::StatusOr<v1::NodesResponse> Nodes() override {
+    return Call<v1::NodesResponse>(
+        kNodesDeadline,
+        [&](grpc::ClientContext* context, v1::NodesResponse* response) {
+          return stub_->Nodes(context, v1::NodesRequest(), response);
+        });
+  }
+
  private:
+  // Nothing came within kConnectDeadline. One that refuses is known at once,
+  // and the call itself says why; so the next node need not wait.
+  bool Silent() const {
+    const auto end = std::chrono::system_clock::now() + kConnectDeadline;
+    auto state = channel_->GetState(true);
+    while (state != GRPC_CHANNEL_READY &&
+           state != GRPC_CHANNEL_TRANSIENT_FAILURE) {
+      if (!channel_->WaitForStateChange(state, end)) return true;
+      state = channel_->GetState(true);
+    }
+    return false;
+  }
+
   template <typename Response, typename Invoke>
-  static absl::StatusOr<Response> Call(const Invoke& invoke) {
+  absl::StatusOr<Response> Call(std::chrono::seconds deadline,
+                                const Invoke& invoke) const {
+    if (Silent()) return absl::UnavailableError(kSilent);
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
     Response response;
     const grpc::Status status = invoke(&context, &response);
     if (!status.ok()) return FromGrpc(status);

@@ -512,6 +512,9 @@ COMMANDS = [
     ("instance add new --region eu --quota port=-1", "", 1,
      "quotas.port: quota must be above 0"),
     ("session end 77 --yes", "", 1, "77"),
+    ("node describe 77", "", 1, "ID: there is no node 77"),
+    ("node describe x", "", 2, "ID: 'x' is not a whole number"),
+    ("node remove 77 --yes", "", 1, "node_id: there is no node 77"),
     ("explain nokey", "", 1, "TOPIC/ID"),
     # What a terminal acts on is not said back by kafedctl itself either.
     ("host describe " + ESCAPE, "", 1, "no host is called 'no?[31m'"),

@@ -238,6 +238,47 @@ class CliInventoryTest(CliCase):
         self.assertIn("vpc_members", self.ok("status", "-o", "wide"))
         self.assertIn("position: \"1:", self.ok("status", "-o", "yaml"))
 
+    def test_nodes(self):
+        node, = self.parsed("node", "list")
+        it = node["node_id"]
+        self.assertEqual(it, self.parsed("status")["node_id"])
+        self.assertTrue(node["coordinator"])
+        self.assertTrue(node["reachable"])
+        self.assertEqual(node["health"], "ok")
+        self.assertRegex(node["position"], r"^1:\d+$")
+        heads, row = self.ok("node", "list").splitlines()
+        self.assertEqual(heads.split(), [
+            "ID", "ADDRESS", "REGION", "VERSION", "FEATURE-LEVEL",
+            "COORDINATOR", "POSITION", "LAG", "LAG-MS", "HEALTH"])
+        self.assertEqual(row.split()[0], it)
+        self.assertEqual(row.split()[5], "yes")
+        self.assertEqual(row.split()[-1], "ok")
+        self.assertIn("FOLLOWERS", self.ok("node", "list", "-o", "wide"))
+        self.assertEqual(self.parsed("node", "describe", it)["node_id"], it)
+        self.assertIn(f"node_id: \"{it}\"",
+                      self.ok("node", "describe", it, "-o", "yaml"))
+        self.fails(1, f"ID: there is no node 77; expected one of {it}",
+                   "node", "describe", "77")
+        self.fails(2, "--yes", "node", "remove", "77")
+        self.fails(1, "node_id: there is no node 77", "node", "remove", "77",
+                   "--yes")
+        self.fails(1, f"node_id: node {it} answers", "node", "remove", it,
+                   "--yes")
+        self.assertEqual(len(self.parsed("node", "list")), 1)
+
+    def test_upgrades(self):
+        it = self.parsed("upgrade", "status")
+        level = self.parsed("status")["feature_level"]
+        self.assertEqual(it["feature_level"], level)
+        # Its only node made the data directory: there is nothing to raise.
+        self.assertEqual(it["finish_raises_to"], level)
+        self.assertEqual([n["feature_level"] for n in it["nodes"]], [level])
+        self.assertIn("raises nothing", self.ok("upgrade", "status"))
+        self.assertIn("dry run, nothing changed", self.ok(
+            "upgrade", "finish", "--dry-run"))
+        self.assertIn("nothing is to be done", self.ok("upgrade", "finish"))
+        self.assertEqual(self.parsed("status")["feature_level"], level)
+
     def test_the_same_request_id_changes_nothing_twice(self):
         number = int(time.time() * 1000) << 80 | 7 << 76 | 2 << 62 | 12345
         words = ("vpc", "create", "once", "--request-id", f"{number:032x}")

@@ -116,6 +116,44 @@ class CliProcessTest(CliCase):
         self.ok("status", "--server", f"{NOBODY},{self.server}")
         self.ok("--timeout", "5s", "status")
 
+    def test_the_next_server_is_asked(self):
+        # Nobody is at the first, and the second says nothing.
+        node, address = self.serve("first")
+        self.addCleanup(node.process.send_signal, signal.SIGCONT)
+        node.process.send_signal(signal.SIGSTOP)
+        servers = ("--server", f"{NOBODY},{address},{self.server}")
+        vpc = f"next-{time.monotonic_ns()}"
+        self.assertIn(f"VPC {vpc}", self.ok("vpc", "create", vpc, *servers))
+        self.addCleanup(self.ok, "vpc", "delete", vpc, "--yes")
+        self.assertIn(f'"{vpc}"', self.ok("vpc", "describe", vpc, "-o", "json",
+                                          *servers))
+        servers = ("--server", f"{NOBODY},{self.server}")
+        self.assertIn("vpc_created", self.ok("events", *servers))
+        self.assertIn("1 host added", self.ok(
+            "host", "import", "-", *servers,
+            stdin=f"id,region\n{vpc},eu\n"))
+        self.addCleanup(self.ok, "host", "remove", vpc, "--yes")
+        self.ok("snapshot", "save", self.path / "next.snapshot", *servers)
+        self.wait_ready()
+        done = self.run_cli("produce", "orders/next", *servers, stdin="m\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("m\n", self.ok("consume", "orders/next", "--exit-at-end",
+                                     *servers))
+
+    def test_servers_that_are_no_addresses(self):
+        for servers in ("nowhere", f"{self.server},", "a:0", ":7420", "a:b"):
+            for words, env in ((("--server", servers), None),
+                               ((), {"KAFED_SERVER": servers})):
+                self.fails(2, "is not an address; expected HOST:PORT",
+                           "status", *words, env=env)
+
+    def test_what_was_tried_is_said(self):
+        node, address = self.serve("gone")
+        node.stop()
+        self.fails(1, f"no node answers at {NOBODY}, {address}; is kafed "
+                   "running there?", "vpc", "create", "v", "--server",
+                   f"{NOBODY},{address}", "--timeout", "2s")
+
     def test_wrong_usage(self):
         for words in ((), ("bogus",), ("cluster",), ("cluster", "bogus"),
                       ("cluster", "add"), ("topic", "create", "t"),

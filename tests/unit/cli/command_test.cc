@@ -67,8 +67,10 @@ TEST(Commands, AreThoseOfTheDesign) {
         "session list",   "session end",      "route",
         "explain",        "members",          "subscriptions",
         "events",         "snapshot save",    "snapshot info",
-        "status",         "produce",          "consume",
-        "version",        "reference"}) {
+        "node list",      "node describe",    "node remove",
+        "upgrade status", "upgrade finish",   "status",
+        "produce",        "consume",          "version",
+        "reference"}) {
     EXPECT_THAT(paths, ::testing::Contains(path));
   }
 }
@@ -98,6 +100,11 @@ TEST(Commands, WrongUsageIsExitCodeTwo) {
         "instance add i --region eu --quota p",
         "instance report i",
         "session end x --yes",
+        "node describe",
+        "node describe x",
+        "node remove x --yes",
+        "upgrade",
+        "upgrade finish --yes",
         "route",
         "explain",
         "members",
@@ -153,7 +160,7 @@ TEST(Commands, DestructiveOnesNeedAWord) {
   for (const char* line :
        {"cluster remove a", "topic delete t", "host remove h",
         "vpc remove-hosts v h", "vpc delete v", "resource remove elb r",
-        "instance remove i", "session end 7"}) {
+        "instance remove i", "session end 7", "node remove 7"}) {
     const Outcome refused = Kafedctl(std::string(line) + kNowhere);
     EXPECT_EQ(refused.code, 2) << line;
     EXPECT_THAT(refused.error, HasSubstr("--yes")) << line;
@@ -209,7 +216,7 @@ TEST(Commands, ReferenceNamesThemAll) {
   for (const std::string& path : tree->Paths()) {
     EXPECT_THAT(page, HasSubstr("## kafedctl " + path + "\n"));
   }
-  EXPECT_THAT(page, HasSubstr("`--server HOST:PORT`"));
+  EXPECT_THAT(page, HasSubstr("`--server HOST:PORT[,HOST:PORT...]`"));
 }
 
 }  // namespace

@@ -15,7 +15,8 @@
 #include "common/uuid.h"
 #include "kafed/v1/admin.grpc.pb.h"
 #include "kafed/v1/events.pb.h"
-#include "kafed/v1/routing.pb.h"
+#include "kafed/v1/routing.grpc.pb.h"
+#include "tests/unit/cli/test_server.h"
 
 namespace kafed::cli {
 namespace {
@@ -126,23 +127,54 @@ class FlakyAdmin final : public v1::Admin::Service {
   std::vector<std::string> ids;
 };
 
+// A node of the cluster that is up to something or not.
+class PlainAdmin final : public v1::Admin::Service {
+ public:
+  grpc::Status CreateVpc(grpc::ServerContext*,
+                         const v1::CreateVpcRequest* request,
+                         v1::MutationResponse* response) override {
+    ids.push_back(request->options().request_id());
+    if (!refusal.ok()) return refusal;
+    response->mutable_position()->set_incarnation(2);
+    response->mutable_position()->set_index(7);
+    return grpc::Status::OK;
+  }
+  grpc::Status ImportHosts(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ImportProgress, v1::ImportHostsRequest>*)
+      override {
+    ++imports;
+    return refusal;
+  }
+
+  grpc::Status refusal;
+  std::vector<std::string> ids;
+  int imports = 0;
+};
+
+// Remembers what it was asked.
+class PlainRouting final : public v1::Routing::Service {
+ public:
+  grpc::Status Route(grpc::ServerContext*, const v1::RouteRequest* request,
+                     v1::RouteResponse* response) override {
+    asked.push_back(request->min_position());
+    response->mutable_position()->set_incarnation(2);
+    response->mutable_position()->set_index(9);
+    return grpc::Status::OK;
+  }
+
+  std::vector<v1::Position> asked;
+};
+
 class ConnectionTest : public ::testing::Test {
  protected:
   ConnectionTest() {
-    grpc::ServerBuilder builder;
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(&admin_);
-    server_ = builder.BuildAndStart();
     // The first one is never there.
-    options_.servers = {"127.0.0.1:1", "127.0.0.1:" + std::to_string(port_)};
+    options_.servers = {"127.0.0.1:1", server_.address()};
   }
-  ~ConnectionTest() override { server_->Shutdown(); }
 
   FlakyAdmin admin_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  TestServer server_{{&admin_}};
   GlobalOptions options_;
   std::ostringstream out_;
   std::ostringstream error_;
@@ -193,6 +225,114 @@ TEST_F(ConnectionTest, NamesTheServersThatDoNotAnswer) {
   EXPECT_TRUE(absl::IsUnavailable(status));
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("no node answers at 127.0.0.1:1, 127.0.0.1:2"));
+}
+
+// Two nodes that are there.
+class TwoNodesTest : public ::testing::Test {
+ protected:
+  TwoNodesTest() {
+    policy_.pause = [this](milliseconds) { ++pauses_; };
+  }
+  Connection Connect() {
+    return {{first_server_.address(), second_server_.address()}, policy_};
+  }
+  absl::Status CreateVpc(Connection* connection) {
+    v1::CreateVpcRequest request;
+    request.mutable_options()->set_request_id("an id of 16 byte");
+    v1::MutationResponse response;
+    return connection->Call(request, &response);
+  }
+
+  PlainAdmin first_;
+  PlainAdmin second_;
+  PlainRouting routing_;
+  TestServer first_server_{{&first_}};
+  TestServer second_server_{{&second_, &routing_}};
+  RetryPolicy policy_;
+  int pauses_ = 0;
+};
+
+TEST_F(TwoNodesTest, AChangeGoesOnAtTheNextNodeWithItsRequestId) {
+  for (const auto code :
+       {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED}) {
+    first_.refusal = {code, "not now"};
+    Connection connection = Connect();
+    EXPECT_TRUE(CreateVpc(&connection).ok());
+    // The one that answered is asked first from then on.
+    EXPECT_TRUE(CreateVpc(&connection).ok());
+  }
+  EXPECT_THAT(first_.ids, ElementsAre("an id of 16 byte", "an id of 16 byte"));
+  EXPECT_EQ(second_.ids.size(), 4u);
+  EXPECT_EQ(second_.ids[0], "an id of 16 byte");
+  EXPECT_EQ(pauses_, 0);
+}
+
+TEST_F(TwoNodesTest, ARefusalIsNotAskedElsewhere) {
+  first_.refusal = {grpc::StatusCode::INVALID_ARGUMENT, "id: is empty"};
+  Connection connection = Connect();
+  EXPECT_EQ(CreateVpc(&connection).message(), "id: is empty");
+  EXPECT_TRUE(second_.ids.empty());
+}
+
+TEST_F(TwoNodesTest, PausesWhenAllWereAskedAndSaysWhatEachSaid) {
+  first_.refusal = {grpc::StatusCode::UNAVAILABLE, "starting"};
+  second_.refusal = {grpc::StatusCode::UNAVAILABLE, "ending"};
+  Connection connection(
+      {"127.0.0.1:1", first_server_.address(), second_server_.address()},
+      policy_);
+  const std::string message(CreateVpc(&connection).message());
+  EXPECT_THAT(message, HasSubstr("127.0.0.1:1 cannot be reached"));
+  EXPECT_THAT(message, HasSubstr(first_server_.address() + ": starting"));
+  EXPECT_THAT(message, HasSubstr(second_server_.address() + ": ending"));
+  EXPECT_EQ(first_.ids.size(), 5u);
+  EXPECT_EQ(second_.ids.size(), 5u);
+  EXPECT_EQ(pauses_, 4);
+}
+
+TEST_F(TwoNodesTest, AStreamThatIsRepeatedBeginsElsewhere) {
+  first_.refusal = {grpc::StatusCode::UNAVAILABLE, "ending"};
+  Connection connection = Connect();
+  for (int i = 0; i < 2; ++i) {
+    auto stream = connection.Open(v1::ImportHostsRequest(), StepTime::kTimeout);
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    v1::ImportProgress progress;
+    EXPECT_FALSE((*stream)->Read(&progress));
+    EXPECT_EQ((*stream)->Finish().ok(), i == 1);
+  }
+  EXPECT_EQ(first_.imports, 1);
+  EXPECT_EQ(second_.imports, 1);
+}
+
+TEST_F(TwoNodesTest, ReadsFromNoEarlierThanWhatWasSeen) {
+  Connection connection({second_server_.address()}, policy_);
+  const auto route = [&](uint64_t min_index) {
+    v1::RouteRequest request;
+    if (min_index != 0) request.mutable_min_position()->set_index(min_index);
+    v1::RouteResponse response;
+    EXPECT_TRUE(connection.Call(request, &response).ok());
+    return routing_.asked.back();
+  };
+  EXPECT_EQ(route(0).index(), 0u);
+  EXPECT_EQ(route(0).index(), 9u);
+  // A change at an earlier position than that takes nothing back.
+  EXPECT_TRUE(CreateVpc(&connection).ok());
+  EXPECT_EQ(route(0).index(), 9u);
+  EXPECT_EQ(route(0).incarnation(), 2u);
+  // Who asks for a position gets that.
+  EXPECT_EQ(route(3).index(), 3u);
+}
+
+TEST(SeenPosition, ReadsTheResultOfAChange) {
+  v1::AddVpcHostsResponse response;
+  response.mutable_result()->mutable_position()->set_index(4);
+  SeenPosition seen;
+  seen.Learn(response);
+  // It cannot wait for a position.
+  EXPECT_EQ(seen.Asking(v1::StatusRequest())->ByteSizeLong(), 0u);
+  const auto question = seen.Asking(v1::OwnerRequest());
+  EXPECT_EQ(
+      static_cast<const v1::OwnerRequest&>(*question).min_position().index(),
+      4u);
 }
 
 // Takes connections, as the kernel does for a process that was stopped, and

@@ -14,6 +14,22 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+TEST(Text, AddressesAreHostAndPort) {
+  for (const char* good :
+       {"a:1", "127.0.0.1:7420", "kafed-0.kafed:65535", "[::1]:7420"}) {
+    EXPECT_TRUE(CheckAddress(good).ok()) << good;
+  }
+  for (const char* bad : {"", "a", ":1", "a:", "a:0", "a:65536", "a:1x", "a:-1",
+                          "::1:7420", "[]:1", " a:1", "http://a:1"}) {
+    const absl::Status status = CheckAddress(bad);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << bad;
+    EXPECT_EQ(status.message(),
+              "'" + std::string(bad) +
+                  "' is not an address; expected HOST:PORT, such as "
+                  "kafed-0:7420");
+  }
+}
+
 TEST(Text, ReadsDurations) {
   EXPECT_EQ(*ParseDuration("500ms"), milliseconds(500));
   EXPECT_EQ(*ParseDuration("10s"), milliseconds(10'000));

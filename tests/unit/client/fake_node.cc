@@ -173,8 +173,13 @@ class FakeConnection final : public NodeConnection {
     MonitorLock lock(&node_->mutex_);
     if (!node_->up_) return absl::UnavailableError("the fake node is down");
     v1::OpenSessionResponse response;
-    response.set_session_id(node_->next_session_++);
     response.set_message_timeout_ms(30'000);
+    node_->sessions_.merge(node_->unheard_sessions_);
+    for (const auto& [id, source] : node_->sessions_) {
+      if (source == request.source()) response.set_session_id(id);
+    }
+    if (response.session_id() != 0) return response;
+    response.set_session_id(node_->next_session_++);
     node_->sessions_[response.session_id()] = request.source();
     return response;
   }
@@ -197,16 +202,49 @@ class FakeConnection final : public NodeConnection {
     }
     return at->second;
   }
+  absl::StatusOr<v1::NodesResponse> Nodes() override {
+    MonitorLock lock(&node_->mutex_);
+    if (!node_->up_) return absl::UnavailableError("the fake node is down");
+    ++node_->nodes_asked_;
+    return node_->nodes_;
+  }
 
  private:
   const std::shared_ptr<FakeNode> node_;
 };
 
+std::unique_ptr<NodeConnection> FakeNode::Connect() {
+  return std::make_unique<FakeConnection>(shared_from_this());
+}
+
 Connector FakeNode::connector() {
-  return [node = shared_from_this()](
-             const std::string&) -> std::unique_ptr<NodeConnection> {
-    return std::make_unique<FakeConnection>(node);
+  return [node = shared_from_this()](const std::string&) {
+    return node->Connect();
   };
+}
+
+Connector ConnectorOf(std::map<std::string, std::shared_ptr<FakeNode>> nodes) {
+  const auto nobody = FakeNode::Create();
+  nobody->SetUp(false);
+  return [nodes = std::move(nodes), nobody](const std::string& address) {
+    const auto at = nodes.find(address);
+    return (at == nodes.end() ? nobody : at->second)->Connect();
+  };
+}
+
+v1::NodesResponse NodesOf(
+    uint64_t index,
+    const std::vector<std::pair<std::string, std::string>>& nodes) {
+  v1::NodesResponse response;
+  response.mutable_position()->set_incarnation(1);
+  response.mutable_position()->set_index(index);
+  for (const auto& [address, region] : nodes) {
+    v1::NodeAddress& node = *response.add_nodes();
+    node.set_node_id(static_cast<uint64_t>(response.nodes_size()));
+    node.set_address(address);
+    node.set_region(region);
+  }
+  return response;
 }
 
 void FakeNode::Apply(std::vector<v1::Row> rows) {
@@ -243,6 +281,17 @@ void FakeNode::ForgetSessions() {
   sessions_.clear();
 }
 
+void FakeNode::AddSession(uint64_t id, const std::string& source, Heard heard) {
+  MonitorLock lock(&mutex_);
+  (heard == Heard::kAlready ? sessions_ : unheard_sessions_)[id] = source;
+  next_session_ = std::max(next_session_, id + 1);
+}
+
+void FakeNode::SetNodes(absl::StatusOr<v1::NodesResponse> nodes) {
+  MonitorLock lock(&mutex_);
+  nodes_ = std::move(nodes);
+}
+
 void FakeNode::SetSubscriptions(const std::string& host_or_topic,
                                 v1::SubscriptionsResponse response) {
   MonitorLock lock(&mutex_);
@@ -267,6 +316,17 @@ std::vector<v1::SubscriptionsRequest> FakeNode::subscription_requests() const {
 uint64_t FakeNode::sessions_opened() const {
   MonitorLock lock(&mutex_);
   return next_session_ - 1;
+}
+
+size_t FakeNode::nodes_asked() const {
+  MonitorLock lock(&mutex_);
+  return nodes_asked_;
+}
+
+bool FakeNode::WaitNodesAsked(size_t count) const {
+  MonitorLock lock(&mutex_);
+  const auto reached = [&] { return nodes_asked_ >= count; };
+  return mutex_.AwaitFor(kPatience, reached);
 }
 
 std::vector<v1::CloseSessionRequest> FakeNode::closed() const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/monitor.h"
@@ -36,6 +37,7 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
     return std::make_shared<FakeNode>();
   }
   Connector connector();
+  std::unique_ptr<NodeConnection> Connect();
 
   // One entry of the log with these rows.
   void Apply(std::vector<v1::Row> rows);
@@ -47,6 +49,13 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   // False: lease requests stay without an answer.
   void AnswerLeases(bool answer);
   void ForgetSessions();
+  // As if opened at another node, with this id; this one may have to be asked
+  // to open it before it has heard of it.
+  enum class Heard { kAlready, kWhenOpened };
+  void AddSession(uint64_t id, const std::string& source,
+                  Heard heard = Heard::kAlready);
+  // What Nodes answers; Unimplemented before.
+  void SetNodes(absl::StatusOr<v1::NodesResponse> nodes);
   void SetSubscriptions(const std::string& host_or_topic,
                         v1::SubscriptionsResponse response);
 
@@ -54,6 +63,8 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   std::vector<v1::FollowRequest> first_requests() const;
   std::vector<v1::SubscriptionsRequest> subscription_requests() const;
   uint64_t sessions_opened() const;
+  size_t nodes_asked() const;
+  bool WaitNodesAsked(size_t count) const;
   std::vector<v1::CloseSessionRequest> closed() const;
   // Rows of all messages sent so far.
   size_t rows_sent() const;
@@ -74,6 +85,7 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   milliseconds multicast_ttl_{10'000};
   uint64_t next_session_ = 1;
   std::map<uint64_t, std::string> sessions_;
+  std::map<uint64_t, std::string> unheard_sessions_;
   uint64_t acknowledged_ = 0;
   size_t streams_ = 0;
   size_t rows_sent_ = 0;
@@ -81,6 +93,15 @@ class FakeNode : public std::enable_shared_from_this<FakeNode> {
   std::vector<v1::CloseSessionRequest> closed_;
   std::map<std::string, v1::SubscriptionsResponse> subscriptions_;
   std::vector<v1::SubscriptionsRequest> subscription_requests_;
+  absl::StatusOr<v1::NodesResponse> nodes_ = absl::UnimplementedError("Nodes");
+  size_t nodes_asked_ = 0;
 };
+
+// Reaches the node of an address; nobody is at others.
+Connector ConnectorOf(std::map<std::string, std::shared_ptr<FakeNode>> nodes);
+// What a node says of others: (address, region) of each.
+v1::NodesResponse NodesOf(
+    uint64_t index,
+    const std::vector<std::pair<std::string, std::string>>& nodes);
 
 }  // namespace kafed::client

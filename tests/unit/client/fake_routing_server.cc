@@ -56,6 +56,10 @@ class Service final : public v1::Routing::Service {
                              v1::SubscriptionsResponse* response) override {
     return Fill(connection_->Subscriptions(*request), response);
   }
+  grpc::Status Nodes(grpc::ServerContext*, const v1::NodesRequest*,
+                     v1::NodesResponse* response) override {
+    return Fill(connection_->Nodes(), response);
+  }
 
  private:
   template <typename T>

@@ -255,6 +255,13 @@ TEST(LeaseKeeper, WhoeverSetsTheWallClockEndsNoLeaseAndProlongsNone) {
   EXPECT_EQ(keeper.state().session_until - clock.Steady(), milliseconds(9'000));
 }
 
+TEST(LeaseKeeper, DoesNotHurryForTheRestOfALease) {
+  FakeClock clock;
+  LeaseKeeper keeper(&clock);
+  keeper.Granted(keeper.Sent(), milliseconds(9'000), milliseconds(2));
+  EXPECT_EQ(keeper.interval(), LeaseKeeper::kLeastInterval);
+}
+
 TEST(LeaseKeeper, GrantsNothingForRequestsItDidNotSend) {
   FakeClock clock;
   LeaseKeeper keeper(&clock);

@@ -231,6 +231,26 @@ TEST_F(ProducerTest, GoesOnWhileTheNodeIsDown) {
   EXPECT_THAT(Payloads("a", 0, 1), ElementsAre("1"));
 }
 
+TEST_F(ProducerTest, GoesOnAtANodeThatTheFirstOneNamed) {
+  const FakeRoutingServer second(node_);
+  node_->SetNodes(NodesOf(1, {{second.address(), ""}}));
+  // Nobody is at the other one.
+  options_.mirror.nodes = {"127.0.0.1:1", server_->address()};
+  options_.mirror.nodes_interval = milliseconds(10);
+  Start();
+  // Asked again: the first answer is known.
+  ASSERT_TRUE(node_->WaitNodesAsked(2));
+  server_.reset();
+  node_->Apply({KeyRowOf(1, "h3", {0})});
+  ASSERT_TRUE(node_->WaitAcknowledged(node_->index()));
+  EXPECT_EQ(node_->sessions_opened(), 1u);
+  ASSERT_TRUE(Send("nca/h3", "1").ok());
+  ASSERT_TRUE(producer_->Flush(kPatience).ok());
+  EXPECT_THAT(Payloads("a", 0, 1), ElementsAre("1"));
+  EXPECT_TRUE(producer_->Close(kPatience).ok());
+  EXPECT_EQ(node_->closed().size(), 1u);
+}
+
 TEST_F(ProducerTest, SaysWhatIsMissingAtTheStart) {
   options_.mirror.nodes = {"127.0.0.1:1"};
   options_.start_timeout = milliseconds(100);
