@@ -49,7 +49,7 @@ absl::StatusOr<federation::Image> RecoverOrJoin(
           std::to_string(image->head().index.value()) +
           ": it is another cluster's log, or its quorum has lost entries that "
           "were acknowledged; see \"The quorum's data is lost\" in "
-          "docs/operating/cluster.md");
+          "docs/operating/nodes.md");
     }
     if (!absl::IsOutOfRange(image.status()) || fetches == kMaxFetches) {
       return image.status();

@@ -1,6 +1,9 @@
 #include "controller/server/node_metrics.h"
 
+#include <algorithm>
+
 #include "federation/image/image.h"
+#include "federation/plan/planners.h"
 
 namespace kafed::controller {
 namespace {
@@ -83,6 +86,27 @@ Metrics NodeMetrics(const MetricSources& sources) {
   metrics.Add(Gauge("kafed_healthy",
                     "1 if the node takes changes, 0 if storage refuses them.",
                     [context] { return context->health() == "ok" ? 1 : 0; }));
+  metrics.Add(Gauge(
+      "kafed_tail_proof_age_seconds",
+      "Time since the node last proved to be at the log's tail; leases count "
+      "from there. 0 with a log of its own.",
+      [context] {
+        const milliseconds age =
+            context->clock->Steady() - context->leases->ProvenAt();
+        return static_cast<double>(std::max<int64_t>(age.count(), 0)) / 1000;
+      }));
+  metrics.Add(Gauge(
+      "kafed_coordinator",
+      "1 if the log says that this node does the background work.", [context] {
+        const auto image = context->replica->image();
+        const auto office = federation::CoordinatorOf(*image);
+        return office.epoch == 0 || office.node_id == context->node_id ? 1 : 0;
+      }));
+  metrics.Add(Gauge("kafed_nodes", "Registered nodes of the cluster.",
+                    [context] {
+                      return static_cast<double>(
+                          context->replica->image()->table(Table::kNodes).size());
+                    }));
   metrics.Add(Gauge("kafed_followers", "Follow streams.",
                     [context] { return context->followers(); }));
   metrics.Add({"kafed_table_rows", "Rows of the image, by table.", false,

@@ -50,7 +50,7 @@ absl::Status JournaledLog::CheckCopy(LogIndex last) {
         last.value(),
         ": it is another cluster's log, or its quorum has lost entries that "
         "were acknowledged; to go on from this node's copy, see \"The quorum's "
-        "data is lost\" in docs/operating/cluster.md"));
+        "data is lost\" in docs/operating/nodes.md"));
   }
   ASSIGN_OR_RETURN(const LogIndex kept, shared_.FirstKept());
   if (last < kept) return absl::OkStatus();

@@ -2,13 +2,14 @@
 was acknowledged survives the loss of any of them."""
 
 import concurrent.futures
+import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
 from kafed_cluster import Cluster
-from kafed_node import (EmbeddedKafka, admin_pb2, options, request_id,
+from kafed_node import (BIN, EmbeddedKafka, admin_pb2, options, request_id,
                         routing_pb2)
 from zookeeper_ensemble import ZooKeeperEnsemble
 
@@ -273,6 +274,48 @@ class ClusterTest(unittest.TestCase):
         left = cluster.describe(first).nodes
         self.assertEqual(len(left), 2)
         self.assertTrue(all(each.reachable for each in left), left)
+
+    def test_the_quorums_data_is_lost_and_a_node_goes_on_from_its_copy(self):
+        cluster = self.cluster()
+        first, second, _ = cluster.nodes
+        self.build(first)
+        first.add_hosts([f"h-{n}" for n in range(100)])
+        before = cluster.wait_agreed()
+        for node in cluster.nodes:
+            node.stop()
+        # As if the servers came back empty: another path has nothing.
+        lost = [*second.flags]
+        lost[lost.index("--log-path") + 1] = "/lost"
+        data = second.folder / "data"
+        salvage = second.folder / "state.snap"
+        self.kafed("verify", "--data-dir", data, "--salvage", salvage)
+        restored = second.folder / "restored"
+        where = ["--log-backend", "zookeeper", "--log-servers",
+                 self.quorum.servers, "--log-path", "/lost"]
+        self.kafed("restore", "--from", salvage, "--data-dir", restored,
+                   *where)
+        again = self.kafed("restore", "--from", salvage, "--data-dir",
+                           second.folder / "other", *where, code=1)
+        self.assertIn("there is a log at /lost already", again)
+        data.rename(second.folder / "old")
+        restored.rename(data)
+        second.flags = lost
+        second.start()
+        first.flags = [*lost, "--peers", second.address]
+        (first.folder / "data").rename(first.folder / "old")
+        first.start()
+        after = cluster.wait_agreed()
+        self.assertGreater(after[0], before[0])
+        hosts = first.admin.ListHosts(admin_pb2.ListHostsRequest()).hosts
+        self.assertEqual(len(hosts), 100)
+        first.create_vpc("goes-on")
+        cluster.wait_agreed()
+
+    def kafed(self, *words, code=0):
+        done = subprocess.run([BIN / "kafed", *words], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
 
     def test_a_copy_is_not_taken_for_a_log_of_its_own(self):
         cluster = self.cluster(nodes=1)

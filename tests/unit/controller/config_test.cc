@@ -53,6 +53,34 @@ TEST_F(ConfigTest, RefusesWhatIsGivenTwice) {
               HasSubstr("log_level: is given twice (again in line 3)"));
 }
 
+TEST_F(ConfigTest, ASharedLogNeedsServersAndAPath) {
+  EXPECT_TRUE(Load("log_backend: zookeeper\nlog_servers: a:1,b:2\n").ok());
+  EXPECT_TRUE(Load("log_backend: etcd\nlog_servers: a:1\n"
+                   "log_path: /x/y\npeers: n-1:7420,n-2:7420\n")
+                  .ok());
+  EXPECT_THAT(Refusal("log_backend: raft"),
+              HasSubstr("log_backend: 'raft' is not one of local, zookeeper, "
+                        "etcd"));
+  EXPECT_THAT(Refusal("log_backend: zookeeper"),
+              HasSubstr("log_servers: is not set"));
+  EXPECT_THAT(Refusal("log_servers: a:1"),
+              HasSubstr("did you mean log_backend zookeeper?"));
+  for (const char* list : {"a", "a:", "a:x", "a:0", "a:65536", ":1", "a:1,,b:1"}) {
+    EXPECT_THAT(Refusal("log_backend: etcd\nlog_servers: \"" +
+                        std::string(list) + "\""),
+                HasSubstr("is not HOST:PORT"))
+        << list;
+  }
+  for (const char* path : {"kafed", "/", "/kafed/", "/a//b"}) {
+    EXPECT_THAT(Refusal("log_backend: etcd\nlog_servers: a:1\nlog_path: " +
+                        std::string(path)),
+                HasSubstr("log_path: '"))
+        << path;
+  }
+  EXPECT_THAT(Refusal("peers: here"), HasSubstr("peers: 'here'"));
+  EXPECT_THAT(Refusal("advertise: here"), HasSubstr("advertise: 'here'"));
+}
+
 TEST_F(ConfigTest, RefusalsNameThePlace) {
   EXPECT_TRUE(Load("").ok());
   EXPECT_THAT(Refusal("nope: 1"), HasSubstr("no property 'nope'"));
