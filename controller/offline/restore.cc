@@ -86,13 +86,14 @@ absl::StatusOr<RestoreReport> Fill(const std::string& directory, Image image,
                                   .quorum = options.quorum},
                                  clock, Next(image.head().index)));
   RETURN_IF_ERROR(SaveImage(image, node.snapshots.get()));
-  RETURN_IF_ERROR(BeginIncarnation(&node.log(),
-                                   {incarnation, node.node_number(),
-                                    static_cast<uint64_t>(clock.Wall().count()),
-                                    {.feature_level = federation::kFeatureLevel,
-                                     .version = kVersion},
-                                    federation::kReasonRestore},
-                                   &image));
+  RETURN_IF_ERROR(BeginIncarnation(
+      &node.log(),
+      {incarnation,
+       node.node_number(),
+       static_cast<uint64_t>(clock.Wall().count()),
+       {.feature_level = federation::kFeatureLevel, .version = kVersion},
+       federation::kReasonRestore},
+      &image));
   RETURN_IF_ERROR(SaveImage(image, node.snapshots.get()));
   report.restored = image.position();
   report.hosts = image.table(Table::kHosts).size();
@@ -119,8 +120,7 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options,
   if (!place.parent_path().empty()) {
     fs::create_directories(place.parent_path(), error);
   }
-  auto report =
-      Fill(beside, std::move(image), incarnation, options, clock);
+  auto report = Fill(beside, std::move(image), incarnation, options, clock);
   if (report.ok()) fs::rename(beside, place, error);
   if (report.ok() && !error) return report;
   std::error_code ignored;

@@ -52,8 +52,8 @@ class HashHistory {
 // What a node finds when it compares its hashes with those of its peers, all by
 // index.
 struct HashVerdict {
-  uint64_t index = 0;     // the first at which somebody differs; 0: nobody
-  size_t with_me = 0;     // nodes with this node's hash there, itself included
+  uint64_t index = 0;      // the first at which somebody differs; 0: nobody
+  size_t with_me = 0;      // nodes with this node's hash there, itself included
   size_t most_others = 0;  // nodes with the most common other hash
   // More nodes agree on another image than on this one.
   bool minority() const { return most_others > with_me; }

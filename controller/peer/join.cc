@@ -29,8 +29,8 @@ absl::Status FetchFromAny(uint64_t min_index, std::vector<std::string> peers,
   return absl::UnavailableError(
       "the log's history does not go back to what this node has, and no peer "
       "gave a snapshot at " +
-      std::to_string(min_index) + " or after (peers: addresses of other nodes)" +
-      said);
+      std::to_string(min_index) +
+      " or after (peers: addresses of other nodes)" + said);
 }
 
 }  // namespace

@@ -53,8 +53,8 @@ void LogTrimmer::Loop() {
 void LogTrimmer::Trim() {
   const auto newest = snapshots_.Newest();
   const auto image = replica_.image();
-  std::vector<TrimVote> nodes{
-      {newest ? newest->position.index.value() : 0, image->head().index.value()}};
+  std::vector<TrimVote> nodes{{newest ? newest->position.index.value() : 0,
+                               image->head().index.value()}};
   const std::vector<PeerInfo> peers = peers_.List();
   for (const auto& [id, row] : federation::NodesOf(*image)) {
     const auto at = std::find_if(

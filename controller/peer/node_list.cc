@@ -49,9 +49,9 @@ void ListNodes(const RpcContext& context, const PeerWatch* peers,
   response->set_feature_level(image->head().feature_level);
   const std::vector<PeerInfo> answers =
       peers != nullptr ? peers->List() : std::vector<PeerInfo>();
-  const uint64_t in_office =
-      peers != nullptr ? federation::CoordinatorOf(*image).node_id
-                       : context.node_id;
+  const uint64_t in_office = peers != nullptr
+                                 ? federation::CoordinatorOf(*image).node_id
+                                 : context.node_id;
   uint64_t newest = image->head().index.value();
   for (const PeerInfo& peer : answers) {
     if (peers->Fresh(peer)) {

@@ -47,8 +47,9 @@ class SnapshotFetch {
   // Until it is known which snapshot it is.
   absl::StatusOr<metastore::SnapshotPosition> Begin() {
     RETURN_IF_ERROR(Fill());
-    return metastore::SnapshotPosition{{position_.incarnation(), position_.nonce()},
-                            LogIndex(position_.index())};
+    return metastore::SnapshotPosition{
+        {position_.incarnation(), position_.nonce()},
+        LogIndex(position_.index())};
   }
 
   absl::StatusOr<size_t> Read(char* buffer, size_t size) {
@@ -135,10 +136,9 @@ absl::StatusOr<v1::PeerStateResponse> PeerClient::State(
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);
   v1::PeerStateResponse response;
-  RETURN_IF_ERROR(
-      Annotate(FromGrpc(connection_->stub->State(
-                   &context, v1::PeerStateRequest(), &response)),
-               address_));
+  RETURN_IF_ERROR(Annotate(FromGrpc(connection_->stub->State(
+                               &context, v1::PeerStateRequest(), &response)),
+                           address_));
   return response;
 }
 

@@ -62,8 +62,8 @@ class SnapshotStream final : public ChunkReactor<v1::FetchSnapshotResponse> {
   absl::StatusOr<metastore::SnapshotPosition> Choose() {
     if (request_.has_snapshot()) {
       const v1::Position& wanted = request_.snapshot();
-      return metastore::SnapshotPosition{
-          {wanted.incarnation(), wanted.nonce()}, LogIndex(wanted.index())};
+      return metastore::SnapshotPosition{{wanted.incarnation(), wanted.nonce()},
+                                         LogIndex(wanted.index())};
     }
     auto newest = snapshots_.Newest();
     if (!newest || newest->position.index.value() < request_.min_index()) {
@@ -71,9 +71,9 @@ class SnapshotStream final : public ChunkReactor<v1::FetchSnapshotResponse> {
       newest = snapshots_.Newest();
     }
     if (!newest || newest->position.index.value() < request_.min_index()) {
-      return absl::UnavailableError(
-          "min_index: this node is not at " +
-          std::to_string(request_.min_index()) + " yet; try another");
+      return absl::UnavailableError("min_index: this node is not at " +
+                                    std::to_string(request_.min_index()) +
+                                    " yet; try another");
     }
     return newest->position;
   }
@@ -139,7 +139,8 @@ grpc::ServerUnaryReactor* PeerService::State(grpc::CallbackServerContext* call,
   if (const auto newest = snapshots_.Newest()) {
     *response->mutable_snapshot() = ToProto(newest->position);
   }
-  for (const uint64_t id : context_.leases->Unexpired()) response->add_sessions(id);
+  for (const uint64_t id : context_.leases->Unexpired())
+    response->add_sessions(id);
   for (v1::IndexHash& hash : hashes_.List()) {
     *response->add_recent() = std::move(hash);
   }

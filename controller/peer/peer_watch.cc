@@ -102,9 +102,9 @@ void PeerWatch::Ask(Watched* peer) {
                      ? absl::UnavailableError("it has told no address")
                      : peer->client.State(options_.timeout);
     if (state.ok() && state->node_id() != peer->info.node_id) {
-      state = absl::UnavailableError("node " +
-                                     std::to_string(state->node_id()) +
-                                     " answers at its address");
+      state =
+          absl::UnavailableError("node " + std::to_string(state->node_id()) +
+                                 " answers at its address");
     }
     absl::MutexLock lock(&mutex_);
     peer->info.error = state.status();

@@ -27,9 +27,9 @@ namespace kafed::controller {
 struct PeerInfo {
   uint64_t node_id = 0;
   federation::NodeRow row;
-  absl::Status error;         // of the last call
+  absl::Status error;           // of the last call
   v1::PeerStateResponse state;  // the last one that came
-  milliseconds heard_at{0};   // Steady; 0: never
+  milliseconds heard_at{0};     // Steady; 0: never
 };
 
 struct PeerWatchOptions {

@@ -19,10 +19,11 @@ AdminService::Unary* AdminService::RemoveNode(
   for (const v1::NodeStatus& node : nodes.nodes()) {
     if (node.node_id() != request->node_id()) continue;
     if (node.error() == kNotAskedYet) {
-      return Answer(call, absl::UnavailableError(
-                              "node_id: node " + std::to_string(node.node_id()) +
-                              " was not asked yet whether it is gone; try "
-                              "again in a second"));
+      return Answer(call,
+                    absl::UnavailableError(
+                        "node_id: node " + std::to_string(node.node_id()) +
+                        " was not asked yet whether it is gone; try "
+                        "again in a second"));
     }
     if (!node.reachable()) continue;
     return Answer(call,
@@ -30,19 +31,17 @@ AdminService::Unary* AdminService::RemoveNode(
                       "node_id: node " + std::to_string(node.node_id()) +
                       " answers; stop it first, it would register again"));
   }
-  return Change(call, *request, response,
-                [request](federation::Draft* draft) {
-                  return federation::PlanRemoveNode(*request, draft);
-                });
+  return Change(call, *request, response, [request](federation::Draft* draft) {
+    return federation::PlanRemoveNode(*request, draft);
+  });
 }
 
 AdminService::Unary* AdminService::FinishUpgrade(
     Call* call, const v1::FinishUpgradeRequest* request,
     v1::MutationResponse* response) {
-  return Change(call, *request, response,
-                [request](federation::Draft* draft) {
-                  return federation::PlanFinishUpgrade(*request, draft);
-                });
+  return Change(call, *request, response, [request](federation::Draft* draft) {
+    return federation::PlanFinishUpgrade(*request, draft);
+  });
 }
 
 }  // namespace kafed::controller

@@ -50,8 +50,8 @@ grpc::ServerUnaryReactor* RoutingService::Read(
   const bool taken = context_.workers->RunLong(
       [this, wanted, proven_at, reactor, answer = std::move(answer)] {
         const auto newer = context_.replica->WaitFor(wanted, kReadWait);
-        reactor->Finish(ToGrpc(newer.ok() ? answer(**newer, proven_at)
-                                          : newer.status()));
+        reactor->Finish(
+            ToGrpc(newer.ok() ? answer(**newer, proven_at) : newer.status()));
       });
   if (!taken) {
     reactor->Finish(ToGrpc(absl::ResourceExhaustedError(
@@ -109,11 +109,11 @@ grpc::ServerUnaryReactor* RoutingService::Route(
                       "keys: has " + std::to_string(request->keys_size()) +
                       ", expected 1 to " + std::to_string(kMaxRouteKeys)));
   }
-  return Read(call, request->min_position(),
-              [this, request, response](const Image& image,
-                                        milliseconds proven_at) {
-                return RouteKeys(image, proven_at, *request, response);
-              });
+  return Read(
+      call, request->min_position(),
+      [this, request, response](const Image& image, milliseconds proven_at) {
+        return RouteKeys(image, proven_at, *request, response);
+      });
 }
 
 uint32_t RoutingService::MemberLeaseMs(milliseconds proven_at) const {
@@ -124,27 +124,25 @@ uint32_t RoutingService::MemberLeaseMs(milliseconds proven_at) const {
 grpc::ServerUnaryReactor* RoutingService::RouteMembers(
     grpc::CallbackServerContext* call, const v1::RouteMembersRequest* request,
     v1::RouteMembersResponse* response) {
-  return Read(call, request->min_position(),
-              [this, request, response](const Image& image,
-                                        milliseconds proven_at) {
-                response->mutable_lease()->set_remaining_ms(
-                    MemberLeaseMs(proven_at));
-                *response->mutable_position() = PositionOf(image);
-                return controller::RouteMembers(image, *request, response);
-              });
+  return Read(
+      call, request->min_position(),
+      [this, request, response](const Image& image, milliseconds proven_at) {
+        response->mutable_lease()->set_remaining_ms(MemberLeaseMs(proven_at));
+        *response->mutable_position() = PositionOf(image);
+        return controller::RouteMembers(image, *request, response);
+      });
 }
 
 grpc::ServerUnaryReactor* RoutingService::Owner(
     grpc::CallbackServerContext* call, const v1::OwnerRequest* request,
     v1::OwnerResponse* response) {
-  return Read(call, request->min_position(),
-              [this, request, response](const Image& image,
-                                        milliseconds proven_at) {
-                response->mutable_lease()->set_remaining_ms(
-                    MemberLeaseMs(proven_at));
-                *response->mutable_position() = PositionOf(image);
-                return FindOwner(image, *request, response);
-              });
+  return Read(
+      call, request->min_position(),
+      [this, request, response](const Image& image, milliseconds proven_at) {
+        response->mutable_lease()->set_remaining_ms(MemberLeaseMs(proven_at));
+        *response->mutable_position() = PositionOf(image);
+        return FindOwner(image, *request, response);
+      });
 }
 
 grpc::ServerUnaryReactor* RoutingService::Subscriptions(

@@ -58,8 +58,8 @@ class RoutingService final : public v1::Routing::CallbackService {
   grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* call,
                                  const v1::Position& min_position,
                                  Answer answer);
-  absl::Status RouteKeys(const federation::Image& image,
-                         milliseconds proven_at, const v1::RouteRequest& request,
+  absl::Status RouteKeys(const federation::Image& image, milliseconds proven_at,
+                         const v1::RouteRequest& request,
                          v1::RouteResponse* response) const;
 
   const RpcContext& context_;

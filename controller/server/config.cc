@@ -308,8 +308,9 @@ absl::Status CheckWhole(const Config& config) {
         "configuration data_dir: is not set; give --data-dir DIR");
   }
   RETURN_IF_ERROR(CheckOneOf("log_level", config.log_level,
-                         {"debug", "info", "warning", "error"}));
-  RETURN_IF_ERROR(CheckOneOf("log_format", config.log_format, {"text", "json"}));
+                             {"debug", "info", "warning", "error"}));
+  RETURN_IF_ERROR(
+      CheckOneOf("log_format", config.log_format, {"text", "json"}));
   RETURN_IF_ERROR(CheckAddressList("peers", config.peers));
   RETURN_IF_ERROR(CheckAddressList("advertise", config.advertise));
   return CheckQuorum(config.log_backend, config.log_servers, config.log_path);
@@ -319,7 +320,8 @@ absl::Status CheckWhole(const Config& config) {
 
 absl::Status CheckQuorum(const std::string& backend, const std::string& servers,
                          const std::string& path) {
-  RETURN_IF_ERROR(CheckOneOf("log_backend", backend, {"local", "zookeeper", "etcd"}));
+  RETURN_IF_ERROR(
+      CheckOneOf("log_backend", backend, {"local", "zookeeper", "etcd"}));
   RETURN_IF_ERROR(CheckAddressList("log_servers", servers));
   const bool local = backend == "local";
   if (local != servers.empty()) {

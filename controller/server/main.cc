@@ -200,8 +200,7 @@ int Main(int argc, char** argv) {
   restore->add_option("--log-ca-file", restore_options.quorum.ca_file,
                       "As of a node: TLS to etcd");
   restore->add_option("--log-certificate-file",
-                      restore_options.quorum.certificate_file,
-                      "As of a node");
+                      restore_options.quorum.certificate_file, "As of a node");
   restore->add_option("--log-key-file", restore_options.quorum.key_file,
                       "As of a node");
   restore->add_option("--log-credentials", restore_credentials,

@@ -179,9 +179,8 @@ void Node::Parts::MakeContext(const Clock& clock) {
   snapshotter = std::make_unique<Snapshotter>(
       SnapshotterOptions{config.snapshot_every_entries, config.history_entries,
                          disk.shared() ? kSnapshotEveryBytes : 0},
-      replica.get(), &disk.log(), disk.snapshots.get(), [this] {
-        return disk.journal ? disk.journal->taken_bytes() : 0;
-      });
+      replica.get(), &disk.log(), disk.snapshots.get(),
+      [this] { return disk.journal ? disk.journal->taken_bytes() : 0; });
   if (disk.shared()) JoinCluster(clock);
   CoordinatorOptions options;
   if (office != nullptr) {
@@ -253,8 +252,8 @@ void Node::Parts::JoinCluster(const Clock& clock) {
 absl::Status Node::Parts::Register() {
   federation::NodeRow row = NodeRowOf(config);
   if (row.address.empty() && disk.shared()) row.address = address;
-  const auto registered = writer->Run(
-      [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
+  const auto registered =
+      writer->Run([&](federation::Draft* draft) -> absl::StatusOr<std::string> {
         federation::PlanRegisterNode(disk.node_number(), row, draft);
         return std::string();
       });
@@ -266,9 +265,9 @@ absl::Status Node::Parts::Listen() {
   routing = std::make_unique<RoutingService>(&context, hub.get());
   admin = std::make_unique<AdminService>(&context);
   events = std::make_unique<EventsService>(&context);
-  peer = std::make_unique<PeerService>(
-      &context, &hashes, disk.snapshots.get(),
-      [this] { return snapshotter->SaveNow(); });
+  peer =
+      std::make_unique<PeerService>(&context, &hashes, disk.snapshots.get(),
+                                    [this] { return snapshotter->SaveNow(); });
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;

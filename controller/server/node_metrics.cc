@@ -102,11 +102,11 @@ Metrics NodeMetrics(const MetricSources& sources) {
         const auto office = federation::CoordinatorOf(*image);
         return office.epoch == 0 || office.node_id == context->node_id ? 1 : 0;
       }));
-  metrics.Add(Gauge("kafed_nodes", "Registered nodes of the cluster.",
-                    [context] {
-                      return static_cast<double>(
-                          context->replica->image()->table(Table::kNodes).size());
-                    }));
+  metrics.Add(
+      Gauge("kafed_nodes", "Registered nodes of the cluster.", [context] {
+        return static_cast<double>(
+            context->replica->image()->table(Table::kNodes).size());
+      }));
   metrics.Add(Gauge("kafed_followers", "Follow streams.",
                     [context] { return context->followers(); }));
   metrics.Add({"kafed_table_rows", "Rows of the image, by table.", false,

@@ -27,9 +27,9 @@ namespace kafed::controller {
 struct NodeLogOptions {
   std::string directory;
   uint64_t free_space_floor_bytes = metastore::kDefaultFreeSpaceFloorBytes;
-  uint64_t log_budget_bytes = 0;  // 0: no limit
-  bool read_only = false;         // for verification; metastore/store/store.h
-  std::string backend = "local";  // or "zookeeper", "etcd"
+  uint64_t log_budget_bytes = 0;    // 0: no limit
+  bool read_only = false;           // for verification; metastore/store/store.h
+  std::string backend = "local";    // or "zookeeper", "etcd"
   metastore::QuorumOptions quorum;  // not of "local"
 };
 

@@ -81,9 +81,9 @@ absl::Status BeginIncarnation(metastore::SharedLog* log,
   entry.payload = federation::EncodeEntry(draft.entry());
   const auto outcome = log->AppendAt(index, entry);
   if (!outcome.ok()) {
-    const absl::Status why =
-        outcome.detail.ok() ? absl::AbortedError("another node was first")
-                            : outcome.detail;
+    const absl::Status why = outcome.detail.ok()
+                                 ? absl::AbortedError("another node was first")
+                                 : outcome.detail;
     return Annotate(why, "the first entry of the incarnation");
   }
   *image = draft.image();

@@ -1,12 +1,13 @@
 // TailProver: proves again and again that a replica is at the tail of a log
 // that others write to.
 //
-//   t0 = now --> Tail() = T --> the replica is at T or after --> proven as of t0
+//   t0 = now --> Tail() = T --> the replica is at T or after --> proven as of
+//   t0
 //
-// The tail is linearizable: whatever was acknowledged anywhere before t0 is at T
-// or before. So a lease that ends a ttl after t0 is over a ttl after any newer
-// entry was committed. A node that is cut off from the log proves nothing, and
-// gives no lease.
+// The tail is linearizable: whatever was acknowledged anywhere before t0 is at
+// T or before. So a lease that ends a ttl after t0 is over a ttl after any
+// newer entry was committed. A node that is cut off from the log proves
+// nothing, and gives no lease.
 //
 // A thread of its own.
 #pragma once

@@ -352,6 +352,12 @@ bool Writer::CatchUp() {
     const absl::Status replayed = Replay(&log_, &image, &changes);
     const bool unreachable =
         absl::IsUnavailable(replayed) || absl::IsDeadlineExceeded(replayed);
+    if (absl::IsOutOfRange(replayed)) {
+      Fault(
+          "this node was away for longer than the log's history goes back; "
+          "start it again: it takes a snapshot from a peer",
+          {{"why", replayed}});
+    }
     if (!replayed.ok() && !unreachable) {
       Fault("can't follow the log", {{"why", replayed}});
     }

@@ -36,7 +36,8 @@ std::string_view TableName(Table table) {
       "requests",        "request_queue",
       "tombstones",      "tombstone_queue",
       "nodes",           "operations",
-      "former_bindings", "former_queue", "offices"};
+      "former_bindings", "former_queue",
+      "offices"};
   return kNames[static_cast<size_t>(table)];
 }
 

@@ -98,8 +98,7 @@ void EtcdWatch::Follow() {
   }
   absl::Status judged = servers_.Judge(**server, status);
   if (!absl::IsUnavailable(judged) || !why.empty()) {
-    LogWarning("a watch in etcd has ended and is set again",
-               {{"why", judged}});
+    LogWarning("a watch in etcd has ended and is set again", {{"why", judged}});
   }
 }
 

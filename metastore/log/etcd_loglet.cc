@@ -40,10 +40,9 @@ absl::StatusOr<std::unique_ptr<EtcdLoglet>> EtcdLoglet::Open(
                 }
                 self.changes_.Raise();
               },
-          .on_put =
-              [&self](std::string_view key, std::string_view value) {
-                self.NotePut(key, value);
-              },
+          .on_put = [&self](
+                        std::string_view key,
+                        std::string_view value) { self.NotePut(key, value); },
           .on_told = [&self] { self.changes_.Raise(); }});
   RETURN_IF_ERROR(loglet->Start());
   return loglet;
@@ -151,10 +150,9 @@ absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::Decode(
   return entries;
 }
 
-absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::ReadEntries(
-    LogIndex from, size_t count) {
-  ASSIGN_OR_RETURN(const EtcdFound found,
-                   session_.Find(Entries(from, count)));
+absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::ReadEntries(LogIndex from,
+                                                                 size_t count) {
+  ASSIGN_OR_RETURN(const EtcdFound found, session_.Find(Entries(from, count)));
   return Decode(from, found.pairs);
 }
 
@@ -190,7 +188,8 @@ AppendOutcome EtcdLoglet::Write(int64_t gate_version, LogIndex first,
   std::vector<EtcdWrite> puts;
   puts.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
-    puts.push_back({EtcdWrite::Kind::kPut, EntryKey(LogIndex(first.value() + i)),
+    puts.push_back({EtcdWrite::Kind::kPut,
+                    EntryKey(LogIndex(first.value() + i)),
                     std::move(values[i])});
   }
   const auto done = session_.Commit(checks, puts);

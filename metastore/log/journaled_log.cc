@@ -211,8 +211,8 @@ absl::Status JournaledLog::BeginAnewAt(LogIndex first) {
 absl::Status JournaledLog::Write(std::span<const LogEntry> entries) {
   const uint64_t bytes = PayloadBytes(entries);
   RETURN_IF_ERROR(store_.CheckFreeSpace(bytes));
-  RETURN_IF_ERROR(store_.log().Append(entries.front().index, entries,
-                                      running_bytes_));
+  RETURN_IF_ERROR(
+      store_.log().Append(entries.front().index, entries, running_bytes_));
   running_bytes_ += bytes;
   std::lock_guard lock(mutex_);
   last_ = entries.back().index;

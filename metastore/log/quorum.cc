@@ -50,9 +50,9 @@ class ZooKeeperQuorum final : public Quorum {
                       const Clock& clock) override {
     ASSIGN_OR_RETURN(auto options,
                      LogletOptions(*this, path_, link, budget_bytes));
-    ASSIGN_OR_RETURN(auto loglet, ZooKeeperLoglet::Open(
-                                      session_.get(), std::move(options),
-                                      clock));
+    ASSIGN_OR_RETURN(
+        auto loglet,
+        ZooKeeperLoglet::Open(session_.get(), std::move(options), clock));
     return std::shared_ptr<Loglet>(std::move(loglet));
   }
 
@@ -79,9 +79,8 @@ class EtcdQuorum final : public Quorum {
                       const Clock& clock) override {
     ASSIGN_OR_RETURN(auto options,
                      LogletOptions(*this, path_, link, budget_bytes));
-    ASSIGN_OR_RETURN(
-        auto loglet,
-        EtcdLoglet::Open(session_.get(), std::move(options), clock));
+    ASSIGN_OR_RETURN(auto loglet, EtcdLoglet::Open(session_.get(),
+                                                   std::move(options), clock));
     return std::shared_ptr<Loglet>(std::move(loglet));
   }
 
@@ -97,10 +96,9 @@ absl::StatusOr<std::unique_ptr<Quorum>> OpenZooKeeper(
         "log_ca_file: the ZooKeeper client has no TLS; use a private network, "
         "a TLS tunnel on this machine, or log_backend etcd");
   }
-  ASSIGN_OR_RETURN(auto session,
-                   ZooKeeperSession::Open({options.servers,
-                                           options.session_timeout,
-                                           options.credentials}));
+  ASSIGN_OR_RETURN(auto session, ZooKeeperSession::Open(
+                                     {options.servers, options.session_timeout,
+                                      options.credentials}));
   RETURN_IF_ERROR(session->CreateFolders(options.path + "/chain"));
   return std::unique_ptr<Quorum>(
       std::make_unique<ZooKeeperQuorum>(std::move(session), options.path));
@@ -128,8 +126,7 @@ absl::StatusOr<std::unique_ptr<Quorum>> OpenEtcd(const QuorumOptions& options) {
 
 absl::StatusOr<std::unique_ptr<Quorum>> OpenQuorum(
     const std::string& backend, const QuorumOptions& options) {
-  auto quorum =
-      backend == "etcd" ? OpenEtcd(options) : OpenZooKeeper(options);
+  auto quorum = backend == "etcd" ? OpenEtcd(options) : OpenZooKeeper(options);
   if (quorum.ok()) return quorum;
   return Annotate(quorum.status(), "log_servers");
 }

@@ -78,9 +78,9 @@ absl::Status LogTable::BeginAnewAt(LogIndex first) {
   const auto pin = database_.Use();
   const std::string end = KeyOf(first);
   rocksdb::WriteBatch batch;
-  RETURN_IF_ERROR(Translate(
-      batch.DeleteRange(database_.log(), KeyOf(LogIndex(0)), end),
-      "cannot build a write"));
+  RETURN_IF_ERROR(
+      Translate(batch.DeleteRange(database_.log(), KeyOf(LogIndex(0)), end),
+                "cannot build a write"));
   RETURN_IF_ERROR(Translate(batch.Put(database_.meta(), kFirstKeptKey, end),
                             "cannot build a write"));
   return database_.WriteSynced(&batch);

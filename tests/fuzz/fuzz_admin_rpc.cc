@@ -54,9 +54,11 @@ struct State {
   }
   federation::Image Begin() {
     federation::Image image;
-    const absl::Status begun = BeginIncarnation(
-        &log, {.node_id = 7, .now_ms = 1'700'000'000'000, .node = {.version = "fuzz"}},
-        &image);
+    const absl::Status begun = BeginIncarnation(&log,
+                                                {.node_id = 7,
+                                                 .now_ms = 1'700'000'000'000,
+                                                 .node = {.version = "fuzz"}},
+                                                &image);
     FUZZ_CHECK(begun.ok(), begun.ToString());
     return image;
   }

@@ -1,5 +1,5 @@
-"""Three nodes over one ZooKeeper ensemble: any node reads and writes, and what
-was acknowledged survives the loss of any of them."""
+"""Three nodes over one quorum, ZooKeeper's or etcd's: any node reads and
+writes, and what was acknowledged survives the loss of any of them."""
 
 import concurrent.futures
 import subprocess
@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 
+from etcd_cluster import EtcdCluster
 from kafed_cluster import Cluster
 from kafed_node import (BIN, EmbeddedKafka, admin_pb2, options, request_id,
                         routing_pb2)
@@ -26,12 +27,17 @@ def vpc_request(vpc, request=None):
         id=vpc, region="eu")
 
 
-class ClusterTest(unittest.TestCase):
+class Case(unittest.TestCase):
+    """A quorum of three, two sub-clusters, and what tests make of them."""
+
+    BACKEND = None
+    Quorum = None
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="kafed-cluster-")
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.quorum = ZooKeeperEnsemble(cls.folder.name, 3)
+        cls.quorum = cls.Quorum(cls.folder.name, 3)
         cls.quorum.__enter__()
         cls.addClassCleanup(cls.quorum.__exit__, None, None, None)
         cls.kafka = [EmbeddedKafka(cls.folder.name, zone) for zone in ZONES]
@@ -42,7 +48,8 @@ class ClusterTest(unittest.TestCase):
         """A cluster of its own, below a path of its own."""
         name = self.id().rsplit(".", 1)[1]
         cluster = Cluster(
-            f"{self.folder.name}/{name}", self.quorum.servers, nodes,
+            f"{self.folder.name}/{name}", self.BACKEND, self.quorum.servers,
+            nodes,
             ("--log-path", f"/{name}", "--multicast-lease-ms",
              str(MULTICAST_MS), "--log-session-timeout-ms", "4000", *flags))
         self.addCleanup(cluster.__exit__)
@@ -57,6 +64,10 @@ class ClusterTest(unittest.TestCase):
     def create_vpcs(self, node, names):
         for name in names:
             node.admin.CreateVpc(vpc_request(name), timeout=PATIENCE_S)
+
+
+class AnyQuorum:
+    """What must hold on either kind of servers."""
 
     def test_any_node_takes_changes_and_all_end_up_the_same(self):
         cluster = self.cluster()
@@ -73,7 +84,8 @@ class ClusterTest(unittest.TestCase):
         # Read your writes, wherever.
         for node in cluster.nodes:
             routed = node.routing.Route(routing_pb2.RouteRequest(
-                keys=["vpc/v"], min_position=joined.result.position), timeout=10)
+                keys=["vpc/v"], min_position=joined.result.position),
+                timeout=10)
             self.assertEqual(len(routed.results[0].targets), 2)
             self.assertGreaterEqual(routed.position.index,
                                     joined.result.position.index)
@@ -88,20 +100,6 @@ class ClusterTest(unittest.TestCase):
         for node in cluster.nodes:
             vpcs = node.admin.ListVpcs(admin_pb2.ListVpcsRequest()).vpcs
             self.assertEqual(len(vpcs), 241)
-
-    def test_a_retry_at_another_node_is_answered_not_carried_out(self):
-        cluster = self.cluster()
-        self.build(cluster.nodes[0])
-        again = vpc_request("once")
-        answers = {node.admin.CreateVpc(again, timeout=10).position.index
-                   for node in cluster.nodes}
-        self.assertEqual(len(answers), 1)
-        other = vpc_request("twice", again.options.request_id)
-        for node in cluster.nodes:
-            with self.assertRaises(grpc.RpcError) as refused:
-                node.admin.CreateVpc(other, timeout=10)
-            self.assertEqual(refused.exception.code(),
-                             grpc.StatusCode.INVALID_ARGUMENT)
 
     def test_a_killed_coordinator_is_replaced_and_nothing_is_lost(self):
         cluster = self.cluster()
@@ -147,15 +145,6 @@ class ClusterTest(unittest.TestCase):
             admin_pb2.ListVpcsRequest(page_size=10_000)).vpcs}
         self.assertLessEqual(set(acknowledged), known)
         self.assertGreater(len(acknowledged), 50)
-
-    def test_a_stopped_coordinator_leaves_its_office_at_once(self):
-        cluster = self.cluster()
-        former = cluster.coordinator()
-        self.assertEqual(former.stop(), 0)
-        began = time.monotonic()
-        self.assertIsNot(cluster.coordinator(), former)
-        # Its session would have lasted four seconds.
-        self.assertLess(time.monotonic() - began, 3.5)
 
     def test_a_node_with_an_empty_disk_joins_behind_a_trimmed_history(self):
         cluster = self.cluster("--snapshot-every-entries", "10",
@@ -211,6 +200,34 @@ class ClusterTest(unittest.TestCase):
         while node.route("nca/h-1")[0].lease.remaining_ms < 5_000:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.1)
+
+
+class ZooKeeperTest(AnyQuorum, Case):
+    BACKEND = "zookeeper"
+    Quorum = ZooKeeperEnsemble
+
+    def test_a_retry_at_another_node_is_answered_not_carried_out(self):
+        cluster = self.cluster()
+        self.build(cluster.nodes[0])
+        again = vpc_request("once")
+        answers = {node.admin.CreateVpc(again, timeout=10).position.index
+                   for node in cluster.nodes}
+        self.assertEqual(len(answers), 1)
+        other = vpc_request("twice", again.options.request_id)
+        for node in cluster.nodes:
+            with self.assertRaises(grpc.RpcError) as refused:
+                node.admin.CreateVpc(other, timeout=10)
+            self.assertEqual(refused.exception.code(),
+                             grpc.StatusCode.INVALID_ARGUMENT)
+
+    def test_a_stopped_coordinator_leaves_its_office_at_once(self):
+        cluster = self.cluster()
+        former = cluster.coordinator()
+        self.assertEqual(former.stop(), 0)
+        began = time.monotonic()
+        self.assertIsNot(cluster.coordinator(), former)
+        # Its session would have lasted four seconds.
+        self.assertLess(time.monotonic() - began, 3.5)
 
     def test_sessions_at_any_node_are_kept_and_expire(self):
         cluster = self.cluster("--session-ttl-ms", "2000")
@@ -327,6 +344,11 @@ class ClusterTest(unittest.TestCase):
         node.flags = flags
         node.start()
         cluster.wait_agreed()
+
+
+class EtcdTest(AnyQuorum, Case):
+    BACKEND = "etcd"
+    Quorum = EtcdCluster
 
 
 if __name__ == "__main__":

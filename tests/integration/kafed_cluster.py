@@ -1,4 +1,4 @@
-"""A metadata cluster: several kafed nodes over one ZooKeeper ensemble."""
+"""A metadata cluster: several kafed nodes over one quorum."""
 
 import pathlib
 import time
@@ -11,8 +11,9 @@ import grpc
 class Cluster:
     """Nodes that share a log; ends with the block, by process ids."""
 
-    def __init__(self, folder, servers, nodes=3, flags=()):
+    def __init__(self, folder, backend, servers, nodes=3, flags=()):
         self.folder = pathlib.Path(folder)
+        self.backend = backend
         self.servers = servers
         self.flags = [str(flag) for flag in flags]
         self.nodes = []
@@ -35,7 +36,7 @@ class Cluster:
         """A new node, with an empty disk, that may ask all others."""
         peers = ",".join(node.address for node in self.nodes)
         node = Node(self.folder / f"node-{len(self.nodes)}",
-                    "--log-backend", "zookeeper", "--log-servers",
+                    "--log-backend", self.backend, "--log-servers",
                     self.servers, *(("--peers", peers) if peers else ()),
                     *self.flags, *flags)
         self.nodes.append(node)

@@ -65,7 +65,8 @@ TEST_F(ConfigTest, ASharedLogNeedsServersAndAPath) {
               HasSubstr("log_servers: is not set"));
   EXPECT_THAT(Refusal("log_servers: a:1"),
               HasSubstr("did you mean log_backend zookeeper?"));
-  for (const char* list : {"a", "a:", "a:x", "a:0", "a:65536", ":1", "a:1,,b:1"}) {
+  for (const char* list :
+       {"a", "a:", "a:x", "a:0", "a:65536", ":1", "a:1,,b:1"}) {
     EXPECT_THAT(Refusal("log_backend: etcd\nlog_servers: \"" +
                         std::string(list) + "\""),
                 HasSubstr("is not HOST:PORT"))

@@ -103,8 +103,7 @@ TEST(TailProverTest, AReplicaThatIsBehindProvesNothing) {
   ASSERT_TRUE(bench.log->AppendAt(LogIndex(2), entry).ok());
   std::atomic<int> proofs{0};
   TailProver prover(bench.log, bench.replica.get(), &RealClock(),
-                    milliseconds(5),
-                    [&](milliseconds, LogIndex) { ++proofs; });
+                    milliseconds(5), [&](milliseconds, LogIndex) { ++proofs; });
   absl::SleepFor(absl::Milliseconds(200));
   EXPECT_EQ(proofs, 0);
 }

@@ -35,7 +35,8 @@ class NodeTest : public ::testing::Test {
     ASSERT_TRUE(lab_.Commit([&](Draft* draft) {
                       PlanElectCoordinator(id, draft);
                       return absl::OkStatus();
-                    }).ok());
+                    })
+                    .ok());
   }
   absl::StatusOr<std::string> Finish() {
     std::string summary;
@@ -53,7 +54,8 @@ class NodeTest : public ::testing::Test {
                       record.mutable_feature_level_raised()->set_level(level);
                       draft->Add(std::move(record));
                       return absl::OkStatus();
-                    }).ok());
+                    })
+                    .ok());
   }
   uint32_t level() const { return lab_.image().head().feature_level; }
 

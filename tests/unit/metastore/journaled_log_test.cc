@@ -45,7 +45,8 @@ class JournaledLogTest : public ::testing::Test {
             .ok());
   }
   std::vector<LogEntry> Copy(uint64_t first, uint64_t last) {
-    auto read = store_->log().Read(LogIndex(first), LogIndex(last), kEverything);
+    auto read =
+        store_->log().Read(LogIndex(first), LogIndex(last), kEverything);
     EXPECT_TRUE(read.ok()) << read.status();
     return read.ok() ? *std::move(read) : std::vector<LogEntry>();
   }
@@ -154,8 +155,7 @@ TEST_F(JournaledLogTest, ACopyOfAnotherLogIsRefused) {
   ASSERT_TRUE(log_->WaitJournaled(LogIndex(5), kLong));
   log_.reset();
   shared_ = std::make_unique<MemoryLoglet>();
-  ASSERT_TRUE(
-      shared_->AppendBatchAt(LogIndex(1), MakeEntries(101, 9)).ok());
+  ASSERT_TRUE(shared_->AppendBatchAt(LogIndex(1), MakeEntries(101, 9)).ok());
   const absl::Status opened = TryReopen();
   EXPECT_TRUE(absl::IsFailedPrecondition(opened)) << opened;
   EXPECT_THAT(std::string(opened.message()), HasSubstr("entry 5"));
