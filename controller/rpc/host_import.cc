@@ -138,6 +138,7 @@ class ImportReactor final
       return absl::InvalidArgumentError("hosts: is empty; expected hosts");
     }
     fingerprint_ = Fingerprint(hosts_);
+    RETURN_IF_ERROR(CatchUp());
     auto image = context_.replica->image();
     if (const auto former = image->Get<federation::CompletedRequest>(
             Table::kRequests, options_.request_id())) {
@@ -160,6 +161,15 @@ class ImportReactor final
     }
     image.reset();  // held, it would keep all that the import replaces
     return AddAll(resume);
+  }
+
+  // A refusal must not rest on what another node has changed since.
+  absl::Status CatchUp() {
+    return context_.writer
+        ->Run([](Draft*) -> absl::StatusOr<std::string> {
+          return std::string();
+        })
+        .status();
   }
 
   // Some hosts of the import, as one command.

@@ -149,10 +149,10 @@ TEST_F(OfflineTest, AnEntryOfANewerFeatureLevelAsksForANewerVersion) {
     header.set_predecessor_hash(image->head().header_hash);
     header.set_feature_level(federation::kFeatureLevel + 1);
     ASSERT_TRUE(
-        &node->log()
-             ->AppendAt(LogIndex(7),
-                        {.id = {1}, .payload = federation::EncodeEntry(entry)})
-             .ok());
+        node->log()
+            .AppendAt(LogIndex(7),
+                      {.id = {1}, .payload = federation::EncodeEntry(entry)})
+            .ok());
     EXPECT_THAT(
         Recover(&node->log(), node->snapshots.get()).status().ToString(),
         HasSubstr(says));
