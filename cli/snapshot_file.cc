@@ -31,7 +31,8 @@ constexpr std::array<std::string_view, 30> kImageTables = {
     "requests",        "request_queue",
     "tombstones",      "tombstone_queue",
     "nodes",           "operations",
-    "former_bindings", "former_queue"};
+    "former_bindings", "former_queue",
+    "offices"};
 
 absl::Status TakeHeader(const SnapshotHeader& header,
                         SnapshotContent* content) {

@@ -60,7 +60,9 @@ class Lab {
     header.mutable_position()->set_incarnation(incarnation_);
     header.mutable_position()->set_nonce(7);
     header.mutable_position()->set_index(image_.head().index.value() + 1);
-    header.set_feature_level(kFeatureLevel);
+    header.set_feature_level(image_.head().index.valid()
+                                 ? image_.head().feature_level
+                                 : kFeatureLevel);
     header.set_predecessor_hash(image_.head().header_hash);
     header.set_time_ms(++time_ms_);
     Draft draft(image_, header);
