@@ -3,10 +3,12 @@
 
 demo: three sub-clusters in three zones, one node, a fleet of hosts, producers
 and agents for some seconds; then a checker that trusts nobody, and one JSON
-line. up: the same system without the traffic, left running. down: ends it.
+line. With --nodes 3, the coordinator among the nodes is killed meanwhile. up:
+the same system without the traffic, left running. down: ends it.
 """
 
 import argparse
+import json
 import pathlib
 import shutil
 import signal
@@ -24,6 +26,8 @@ from demo_screen import Screen  # noqa: E402
 from demo_system import System  # noqa: E402
 
 DEFAULT_HOSTS = 10_000
+SECONDS = 8
+SECONDS_OF_SEVERAL_NODES = 24  # one of them goes and comes back
 
 
 def parse(argv):
@@ -35,12 +39,18 @@ def parse(argv):
                           default="embedded")
         verb.add_argument("--with-zookeeper", action="store_true",
                           help="one of the Apache clusters on ZooKeeper")
+        verb.add_argument("--nodes", type=int, choices=range(1, 8), default=1,
+                          metavar="N", help="kafed nodes, 1 to 7; several "
+                          "share a ZooKeeper (default: 1)")
         verb.add_argument("--hosts", type=int, default=DEFAULT_HOSTS)
         verb.add_argument("--preset", default="dev",
                           help="whose programs to run")
         if name == "up":
             continue
-        verb.add_argument("--seconds", type=float, default=8)
+        verb.add_argument("--seconds", type=float,
+                          help=f"of traffic (default: {SECONDS}; "
+                               f"{SECONDS_OF_SEVERAL_NODES} with several "
+                               "nodes)")
         verb.add_argument("--producers", type=int, default=4)
         verb.add_argument("--rate", type=float, default=400,
                           help="messages a second of each producer")
@@ -61,6 +71,8 @@ def parse(argv):
         parser.error("--hosts: the sample file alone has 200")
     if args.verb == "demo" and args.agents_real > args.hosts:
         parser.error("--agents-real: more than --hosts")
+    if args.verb == "demo" and args.seconds is None:
+        args.seconds = SECONDS if args.nodes == 1 else SECONDS_OF_SEVERAL_NODES
     return args
 
 
@@ -71,19 +83,48 @@ def join_while_running(system, screen):
         system.join("vpc-1", system.hosts_of_zone(ZONES[2])[-2:])
 
 
+def story(system, screen, share):
+    """What happens during the traffic, of which the part `share()` is over.
+
+    Yields whenever it waits, so that the screen goes on.
+    """
+    if system.nodes is None:
+        while share() < 1 / 2:
+            yield
+        join_while_running(system, screen)
+        return
+    nodes = system.nodes
+    while share() < 1 / 4:
+        yield
+    lost = nodes.coordinator()
+    nodes.kill(lost)
+    screen.event(f"node {lost}, the coordinator, is killed (kill -9)")
+    begun = time.monotonic()
+    yield from nodes.waiting(nodes.coordinator)
+    system.failover_ms = round((time.monotonic() - begun) * 1000)
+    screen.event(f"node {nodes.coordinator()} is the coordinator now, after "
+                 f"{system.failover_ms / 1000:.1f} s")
+    join_while_running(system, screen)
+    while share() < 2 / 3:
+        yield
+    nodes.start(lost)
+    yield from nodes.waiting(lambda: nodes.is_back(lost))
+    screen.event(f"node {lost} is back")
+
+
 def run_traffic(args, system, screen):
     real = system.pick_real_agents(args.agents_real)
     agents = system.start_agents(real)
-    producers = [system.start_producer(f"dpm-{i}", args.seconds, args.rate,
+    producers = [system.start_producer(i, args.seconds, args.rate,
                                        repeats=10 if i == 0 else 0)
                  for i in range(args.producers)]
     begun = time.monotonic()
-    joined = False
-    while any(producer.poll() is None for producer in producers):
+    events = story(system, screen,
+                   lambda: (time.monotonic() - begun) / args.seconds)
+    told = False
+    while not told or any(producer.poll() is None for producer in producers):
+        told = next(events, "over") == "over"
         elapsed = time.monotonic() - begun
-        if not joined and elapsed > args.seconds / 2:
-            joined = True
-            join_while_running(system, screen)
         screen.progress(elapsed, args.seconds, system.traffic())
         time.sleep(0.25)
         if elapsed > args.seconds + 90:
@@ -98,6 +139,16 @@ def run_traffic(args, system, screen):
             raise RuntimeError(f"the agents failed:\n{system.tail('agents')}")
 
 
+def with_nodes(system, line):
+    """The checker's line, with what several nodes add to it."""
+    if system.nodes is None or not line:
+        return line
+    return json.dumps({**json.loads(line),
+                       "nodes": len(system.nodes.addresses),
+                       "failover_ms": system.failover_ms,
+                       "longest_pause_ms": system.longest_pause_ms()})
+
+
 def demo(args):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kafed-demo-"))
     screen = Screen(sys.stderr)
@@ -109,14 +160,15 @@ def demo(args):
                 kafka_clusters = kafka(args, system)
                 system.clusters = kafka_clusters.__enter__()
             try:
-                with screen.step("start a node"):
-                    system.start_node()
+                with screen.step(demo_up.nodes_started(args.nodes)):
+                    system.start_nodes(args.nodes)
                 build_federation(args, system, screen)
                 run_traffic(args, system, screen)
                 if args.tamper:
                     system.tamper(args.tamper)
                 code, line = system.check(args.kafka, args.hosts,
                                           args.agents_real)
+                line = with_nodes(system, line)
                 screen.summary(system.status(), line, code)
             finally:
                 kafka_clusters.__exit__(None, None, None)

@@ -41,6 +41,9 @@ class Screen:
         took = time.monotonic() - begun
         self._say(f"  {self._style('32', 'ok')} {text:<62} {took:7.2f} s")
 
+    def event(self, text):
+        self._say(f"  {self._style('33', '--')} {text}")
+
     def progress(self, elapsed, total, traffic):
         if not self._terminal:
             return
@@ -80,6 +83,9 @@ class Screen:
                   f"{figures['duplicated']}, reordered {figures['reordered']};"
                   f" {figures['foreign_per_own']} foreign messages read for "
                   f"each own; a route takes {figures['route_p99_us']} us (p99)")
+        if "longest_pause_ms" in figures:
+            self._say(f"  the coordinator was killed; the longest pause of a "
+                      f"producer was {figures['longest_pause_ms']} ms")
         verdict = ("32", "all delivered, once and in order") if code == 0 \
             else ("31", "NOT all delivered once and in order")
         self._say("  " + self._style(*verdict))

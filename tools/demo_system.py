@@ -4,6 +4,8 @@ Everything runs below one folder, listens on loopback only and ends with the
 System, by process id.
 """
 
+import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -15,20 +17,27 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 import child_process  # noqa: E402 (needs the path)
+import demo_nodes  # noqa: E402
+from zookeeper_ensemble import ZooKeeperEnsemble  # noqa: E402
 
 SAMPLE = ROOT / "samples" / "alcor-machine-200.json"
 SAMPLE_HOSTS = 200
+# Joins at once when there are several nodes, where each waits for a lease.
+JOINS_AT_ONCE = 10
 
 
 class System:
-    """One node with what belongs to it; ends all on exit."""
+    """Nodes with what belongs to them; ends all on exit."""
 
     def __init__(self, folder, preset="dev"):
         self.folder = pathlib.Path(folder)
         self.bin = ROOT / "build" / preset / "bin"
         self.clusters = []  # (name, zone, bootstrap, admin)
-        self.server = ""
-        self.http = ""
+        self.server = ""  # HOST:PORT of the nodes, separated by commas
+        self.http = ""  # of the first node
+        self.nodes = None  # SharedNodes, if there are several
+        self.failover_ms = 0  # how long nobody was in office
+        self._quorum = contextlib.ExitStack()
         self._processes = {}
         self._members = {}
         self.run = self.folder / "run"
@@ -38,6 +47,10 @@ class System:
         return self
 
     def __exit__(self, *unused):
+        with self._quorum:  # which ends after the nodes
+            self._end_processes()
+
+    def _end_processes(self):
         for process in reversed(list(self._processes.values())):
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -51,13 +64,16 @@ class System:
 
     def start(self, name, *command):
         parent = os.getpid()
-        with open(self.folder / f"{name}.log", "w") as log:
+        with open(self.folder / f"{name}.log", "a") as log:
             process = subprocess.Popen(
                 [str(part) for part in command], stdout=subprocess.PIPE,
                 stderr=log, text=True, start_new_session=True,
                 preexec_fn=lambda: child_process.die_with_parent(parent))
         self._processes[name] = process
         return process
+
+    def process(self, name):
+        return self._processes[name]
 
     def ended(self):
         """Names of the processes that run no more."""
@@ -67,6 +83,10 @@ class System:
     def tail(self, name):
         path = self.folder / f"{name}.log"
         return path.read_text()[-2000:] if path.exists() else ""
+
+    def tail_of_nodes(self):
+        return "\n".join(self.tail(name) for name in self._processes
+                         if name.startswith("kafed"))
 
     def start_embedded_kafka(self, name):
         control = self.folder / f"{name}.sock"
@@ -78,19 +98,26 @@ class System:
         return bootstrap, f"embedded:{control}"
 
     def start_node(self, listen="127.0.0.1:0"):
-        process = self.start("kafed", self.bin / "kafed", "serve",
-                             "--data-dir", self.folder / "data", "--listen",
-                             listen, "--http-listen", "127.0.0.1:0",
-                             "--free-space-floor-bytes", 16 << 20,
-                             "--reconcile-interval-ms", 500)
-        for attribute, words in (("server", "listening on "),
-                                 ("http", "http on ")):
-            line = process.stdout.readline()
-            if not line.startswith(words):
-                raise RuntimeError(f"the node did not start:\n"
-                                   f"{self.tail('kafed')}")
-            setattr(self, attribute, line[len(words):].strip())
-        return process
+        """The only node, with a log of its own."""
+        self.server, self.http = demo_nodes.start(
+            self, "kafed", self.folder / "data", listen)
+
+    def start_nodes(self, count):
+        """So many nodes; several share a log in a ZooKeeper server."""
+        if count == 1:
+            self.start_node()
+            return
+        quorum = self._quorum.enter_context(
+            ZooKeeperEnsemble(self.folder / "quorum"))
+        self.nodes = demo_nodes.SharedNodes(self, count, quorum.servers)
+        self.server = ",".join(self.nodes.addresses)
+        self.http = self.nodes.https[0]
+        self.nodes.wait_all()
+
+    def _node_of(self, number):
+        """The node that a client is told; it learns the others from it."""
+        addresses = self.server.split(",")
+        return addresses[number % len(addresses)]
 
     def ctl(self, *arguments, want_json=False):
         command = [str(self.bin / "kafedctl"), "--server", self.server,
@@ -128,25 +155,31 @@ class System:
         return self._zone_hosts[zone] or self._sample_hosts[-10:]
 
     def create_vpcs(self, count):
+        for i in range(count):
+            self._members[f"vpc-{i}"] = self._first_members(i)
+        with concurrent.futures.ThreadPoolExecutor(
+                JOINS_AT_ONCE if self.nodes else 1) as pool:
+            list(pool.map(self._create_vpc, self._members))
         with open(self.run / "members.tsv", "w") as out:
-            for i in range(count):
-                vpc = f"vpc-{i}"
-                # vpc-0 and vpc-1 begin in one zone, others span all.
-                if i < 2:
-                    hosts = self.hosts_of_zone(list(self._zone_hosts)[0])
-                    members = hosts[i * 6:i * 6 + 6]
-                else:
-                    members = [self._sample_hosts[(i * 5 + j) %
-                                                  SAMPLE_HOSTS]
-                               for j in range(5)]
-                    for hosts in self._zone_hosts.values():
-                        members += hosts[i * 3:i * 3 + 2]
-                members = list(dict.fromkeys(members))
-                self.ctl("vpc", "create", vpc)
-                self.ctl("vpc", "add-hosts", vpc, *members)
-                self._members[vpc] = members
+            for vpc, members in self._members.items():
                 for host in members:
                     out.write(f"{vpc}\t{host}\t0\t0\n")
+
+    def _first_members(self, i):
+        # vpc-0 and vpc-1 begin in one zone, others span all.
+        if i < 2:
+            hosts = self.hosts_of_zone(list(self._zone_hosts)[0])
+            members = hosts[i * 6:i * 6 + 6]
+        else:
+            members = [self._sample_hosts[(i * 5 + j) % SAMPLE_HOSTS]
+                       for j in range(5)]
+            for hosts in self._zone_hosts.values():
+                members += hosts[i * 3:i * 3 + 2]
+        return list(dict.fromkeys(members))
+
+    def _create_vpc(self, vpc):
+        self.ctl("vpc", "create", vpc)
+        self.ctl("vpc", "add-hosts", vpc, *self._members[vpc])
 
     def join(self, vpc, hosts):
         hosts = [host for host in hosts if host not in self._members[vpc]]
@@ -170,7 +203,7 @@ class System:
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"{missing} Kafka topics and {markers} markers are "
-                    f"missing after {timeout} s:\n{self.tail('kafed')}")
+                    f"missing after {timeout} s:\n{self.tail_of_nodes()}")
             time.sleep(0.1)
         self._write_keys()
 
@@ -201,7 +234,8 @@ class System:
 
     def start_agents(self, real):
         process = self.start("agents", self.bin / "kafed_demo", "agents",
-                             "--server", self.server, "--folder", self.run,
+                             "--server", self._node_of(0), "--folder",
+                             self.run,
                              *(["--real", *real] if real else []))
         line = process.stdout.readline().strip()
         if line != "ready":
@@ -209,11 +243,23 @@ class System:
                                f"{self.tail('agents')}")
         return process
 
-    def start_producer(self, name, seconds, rate, repeats):
+    def start_producer(self, number, seconds, rate, repeats):
+        name = f"dpm-{number}"
         return self.start(name, self.bin / "kafed_demo", "produce",
-                          "--server", self.server, "--folder", self.run,
-                          "--name", name, "--seconds", seconds, "--rate", rate,
-                          "--repeats", repeats)
+                          "--server", self._node_of(number), "--folder",
+                          self.run, "--name", name, "--seconds", seconds,
+                          "--rate", rate, "--repeats", repeats)
+
+    def longest_pause_ms(self):
+        """Between two messages that one producer accepted one after the
+        other: it does not accept any while it has no route to use."""
+        longest = 0
+        for path in self.run.glob("sent.*"):
+            times = [int(line.split("\t")[2])
+                     for line in path.read_text().splitlines()]
+            longest = max([longest, *(
+                after - before for before, after in zip(times, times[1:]))])
+        return longest // 1_000_000
 
     def traffic(self):
         """Rough figures for the screen only; the checker counts by itself."""

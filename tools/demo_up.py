@@ -40,8 +40,24 @@ USAGE = """kafed is up with {hosts:,} hosts on three {kafka} sub-clusters.
   echo hello | bin/kafedctl produce nca/ephost_0
   bin/kafedctl consume nca/ephost_0 -e -o beginning
   curl http://{http}/metrics
-
+{nodes}
 End it with ./dev down."""
+
+SEVERAL = """
+{count} nodes share one log. Kill the coordinator, with its process id:
+
+  bin/kafedctl node list
+  kill -9 {pid}
+
+Some seconds later the list says `unreachable` of {address}
+and another node is the coordinator; all commands above work as before.
+"""
+
+
+def nodes_started(count):
+    if count == 1:
+        return "start a node"
+    return f"start {count} nodes over one ZooKeeper"
 
 
 class State:
@@ -111,7 +127,8 @@ def up(args):
             say_running(state)
         state.remove()
         log = open(state.log, "w")
-    print(f"starting a node on three {args.kafka} sub-clusters; "
+    what = "a node" if args.nodes == 1 else f"{args.nodes} nodes"
+    print(f"starting {what} on three {args.kafka} sub-clusters; "
           f"details in {state.log}", file=sys.stderr)
     with log, child_process.ending_on_signals():
         holder = subprocess.Popen(
@@ -134,7 +151,11 @@ def wait_until_up(args, state, holder):
                 sys.exit("up: it was ended before it was ready")
             sys.exit(f"up: it did not start:\n{state.log.read_text()[-3000:]}")
         time.sleep(POLL_S)
-    print(USAGE.format(hosts=args.hosts, kafka=args.kafka, **found))
+    nodes = ""
+    if args.nodes > 1:
+        nodes = SEVERAL.format(count=args.nodes, **found["coordinator"])
+    print(USAGE.format(hosts=args.hosts, kafka=args.kafka, nodes=nodes,
+                       server=found["server"], http=found["http"]))
     return 0
 
 
@@ -160,6 +181,17 @@ def down(args):
         time.sleep(POLL_S)
 
 
+def describe(system):
+    """How to reach the nodes, and which one to kill if there are several."""
+    found = {"server": system.server, "http": system.http}
+    if system.nodes:
+        number = system.nodes.coordinator()
+        found["coordinator"] = {
+            "pid": system.nodes.pid(number),
+            "address": system.nodes.addresses[number - 1]}
+    return found
+
+
 def hold(args):
     """The holder: builds everything, then waits for SIGTERM."""
     state = State(args.state)
@@ -172,9 +204,9 @@ def hold(args):
         try:
             with System(folder, args.preset) as system, \
                     kafka(args, system) as system.clusters:
-                system.start_node()
+                system.start_nodes(args.nodes)
                 build_federation(args, system, Screen(sys.stderr))
-                found.update(server=system.server, http=system.http)
+                found.update(describe(system))
                 state.write(**found)
                 while True:
                     if system.ended() != found.get("ended", []):
