@@ -166,9 +166,8 @@ class ImportReactor final
   // A refusal must not rest on what another node has changed since.
   absl::Status CatchUp() {
     return context_.writer
-        ->Run([](Draft*) -> absl::StatusOr<std::string> {
-          return std::string();
-        })
+        ->Run(
+            [](Draft*) -> absl::StatusOr<std::string> { return std::string(); })
         .status();
   }
 
