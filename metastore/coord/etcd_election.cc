@@ -56,8 +56,7 @@ absl::Status EtcdElection::Resign() {
   if (lease == 0) return absl::OkStatus();
   const EtcdCheck own{EtcdCheck::Kind::kLease, key_, lease};
   const EtcdWrite deletes{EtcdWrite::Kind::kDelete, key_};
-  const absl::Status given =
-      session_.Commit({&own, 1}, {&deletes, 1}).status();
+  const absl::Status given = session_.Commit({&own, 1}, {&deletes, 1}).status();
   // Held by another, or by nobody.
   return absl::IsAborted(given) ? absl::OkStatus() : given;
 }

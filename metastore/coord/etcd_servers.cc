@@ -42,9 +42,8 @@ absl::StatusOr<std::string> ReadPem(const char* option,
   std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.good() && !file.eof()) text.clear();
   if (!absl::StrContains(text, "-----BEGIN ")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("etcd ", option, ": '", path,
-                     "' can't be read or is no PEM file"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "etcd ", option, ": '", path, "' can't be read or is no PEM file"));
   }
   return text;
 }
@@ -149,8 +148,7 @@ void EtcdServers::Add(
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   auto server = std::make_unique<Server>();
-  server->channel =
-      grpc::CreateCustomChannel(address, credentials, arguments);
+  server->channel = grpc::CreateCustomChannel(address, credentials, arguments);
   server->address = std::move(address);
   server->kv = etcdserverpb::KV::NewStub(server->channel);
   server->watch = etcdserverpb::Watch::NewStub(server->channel);
@@ -213,9 +211,8 @@ absl::Status EtcdServers::AddToken(Server& server,
     request.set_name(options_.user);
     request.set_password(options_.password);
     etcdserverpb::AuthenticateResponse response;
-    RETURN_IF_ERROR(
-        StatusOf(server.address,
-                 server.auth->Authenticate(&login, request, &response)));
+    RETURN_IF_ERROR(StatusOf(
+        server.address, server.auth->Authenticate(&login, request, &response)));
     token = response.token();
     std::lock_guard lock(mutex_);
     token_ = token;

@@ -158,9 +158,9 @@ absl::StatusOr<std::vector<EtcdFound>> EtcdSession::FindAll(
         return server.kv->Txn(context, request, &response);
       }));
   if (response.responses_size() != request.success_size()) {
-    return absl::InternalError(absl::StrCat(
-        "etcd: ", response.responses_size(), " answers to ",
-        request.success_size(), " questions of one transaction"));
+    return absl::InternalError(
+        absl::StrCat("etcd: ", response.responses_size(), " answers to ",
+                     request.success_size(), " questions of one transaction"));
   }
   std::vector<EtcdFound> found;
   found.reserve(ranges.size());
@@ -182,11 +182,9 @@ absl::StatusOr<int64_t> EtcdSession::Commit(std::span<const EtcdCheck> checks,
         return server.kv->Txn(context, request, &response);
       }));
   if (response.succeeded()) return response.header().revision();
-  return absl::AbortedError(
-      absl::StrCat("etcd: what was expected of ",
-                   checks.empty() ? "nothing" : checks[0].key,
-                   checks.size() > 1 ? " or other keys" : "",
-                   " does not hold"));
+  return absl::AbortedError(absl::StrCat(
+      "etcd: what was expected of ", checks.empty() ? "nothing" : checks[0].key,
+      checks.size() > 1 ? " or other keys" : "", " does not hold"));
 }
 
 int64_t EtcdSession::KeptLease() const {

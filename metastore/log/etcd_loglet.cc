@@ -19,6 +19,8 @@ constexpr uint64_t kDeletesAtOnce = 1'000;
 constexpr size_t kEntriesOfState = 8;
 // News of more bytes are dropped, and read when they are wanted.
 constexpr size_t kMaxNewsBytes = 4 << 20;
+// Entries that were trimmed just when they were looked at.
+constexpr int kMaxTries = 5;
 
 }  // namespace
 
@@ -40,10 +42,9 @@ absl::StatusOr<std::unique_ptr<EtcdLoglet>> EtcdLoglet::Open(
                 }
                 self.changes_.Raise();
               },
-          .on_put =
-              [&self](std::string_view key, std::string_view value) {
-                self.NotePut(key, value);
-              },
+          .on_put = [&self](
+                        std::string_view key,
+                        std::string_view value) { self.NotePut(key, value); },
           .on_told = [&self] { self.changes_.Raise(); }});
   RETURN_IF_ERROR(loglet->Start());
   return loglet;
@@ -151,15 +152,14 @@ absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::Decode(
   return entries;
 }
 
-absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::ReadEntries(
-    LogIndex from, size_t count) {
-  ASSIGN_OR_RETURN(const EtcdFound found,
-                   session_.Find(Entries(from, count)));
+absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::ReadEntries(LogIndex from,
+                                                                 size_t count) {
+  ASSIGN_OR_RETURN(const EtcdFound found, session_.Find(Entries(from, count)));
   return Decode(from, found.pairs);
 }
 
 absl::StatusOr<std::optional<StoredEntry>> EtcdLoglet::ReadNewest() {
-  while (true) {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
     // Entries have no gaps, so their number tells the last; to sort them the
     // other way round etcd would read them all.
     ASSIGN_OR_RETURN(const EtcdFound all,
@@ -174,6 +174,9 @@ absl::StatusOr<std::optional<StoredEntry>> EtcdLoglet::ReadNewest() {
     if (!entries.empty()) return std::move(entries[0]);
     // Newer ones have come meanwhile, and it was trimmed.
   }
+  return absl::DataLossError(
+      absl::StrCat("etcd: the keys below ", Child("e/"),
+                   " are not entries without a gap: count and names differ"));
 }
 
 AppendOutcome EtcdLoglet::Write(int64_t gate_version, LogIndex first,
@@ -190,7 +193,8 @@ AppendOutcome EtcdLoglet::Write(int64_t gate_version, LogIndex first,
   std::vector<EtcdWrite> puts;
   puts.reserve(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
-    puts.push_back({EtcdWrite::Kind::kPut, EntryKey(LogIndex(first.value() + i)),
+    puts.push_back({EtcdWrite::Kind::kPut,
+                    EntryKey(LogIndex(first.value() + i)),
                     std::move(values[i])});
   }
   const auto done = session_.Commit(checks, puts);

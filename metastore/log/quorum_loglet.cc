@@ -224,16 +224,14 @@ absl::Status QuorumLoglet::CheckSize(LogIndex first,
                                          " entries at ", first.value());
   if (const uint64_t bytes = PayloadBytes(entries);
       bytes > limits_.batch_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(batch, " has ", bytes, " bytes, the limit of ",
-                     limits_.servers, " is ", limits_.batch_bytes,
-                     ": append it in several batches"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        batch, " has ", bytes, " bytes, the limit of ", limits_.servers, " is ",
+        limits_.batch_bytes, ": append it in several batches"));
   }
   if (entries.size() > limits_.batch_entries) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(batch, " is too long, the limit of ", limits_.servers,
-                     " is ", limits_.batch_entries,
-                     " entries: append it in several batches"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        batch, " is too long, the limit of ", limits_.servers, " is ",
+        limits_.batch_entries, " entries: append it in several batches"));
   }
   return absl::OkStatus();
 }
@@ -406,10 +404,9 @@ void QuorumLoglet::Follow() {
     }
     if (looked.ok() && *more) continue;
     if (!looked.ok() && !absl::IsUnavailable(looked)) {
-      LogWarning("can't follow the log",
-                 {{"servers", limits_.servers},
-                  {"path", options_.path},
-                  {"why", looked}});
+      LogWarning("can't follow the log", {{"servers", limits_.servers},
+                                          {"path", options_.path},
+                                          {"why", looked}});
     }
     const uint64_t known = looked.ok() ? seen : Changes();
     WaitForChange(known, looked.ok() ? kLook : kRetry);

@@ -49,10 +49,10 @@ absl::StatusOr<std::unique_ptr<ZooKeeperLoglet>> ZooKeeperLoglet::Open(
 ZooKeeperLoglet::ZooKeeperLoglet(ZooKeeperSession* session,
                                  ZooKeeperLogletOptions options,
                                  const Clock& clock)
-    : QuorumLoglet(std::move(options),
-                   {"ZooKeeper", kMaxMultiBytes,
-                    std::numeric_limits<size_t>::max()},
-                   clock),
+    : QuorumLoglet(
+          std::move(options),
+          {"ZooKeeper", kMaxMultiBytes, std::numeric_limits<size_t>::max()},
+          clock),
       session_(*session) {}
 
 ZooKeeperLoglet::~ZooKeeperLoglet() { Stop(); }
@@ -183,7 +183,8 @@ AppendOutcome ZooKeeperLoglet::Write(int64_t gate_version, LogIndex first,
   }
   const size_t creates_at = steps.size();
   for (size_t i = 0; i < values.size(); ++i) {
-    steps.push_back({Step::Kind::kCreate, EntryPath(LogIndex(first.value() + i)),
+    steps.push_back({Step::Kind::kCreate,
+                     EntryPath(LogIndex(first.value() + i)),
                      std::move(values[i])});
   }
   ZooKeeperMulti done = session_.Multi(steps);

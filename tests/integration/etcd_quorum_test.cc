@@ -31,8 +31,8 @@ std::unique_ptr<EtcdSession> OpenSession(EtcdOptions options = {}) {
 
 std::unique_ptr<EtcdLoglet> OpenLoglet(EtcdSession* session, std::string path,
                                        uint64_t budget_bytes = 0) {
-  auto log = EtcdLoglet::Open(session,
-                              {std::move(path), LogIndex(1), budget_bytes});
+  auto log =
+      EtcdLoglet::Open(session, {std::move(path), LogIndex(1), budget_bytes});
   EXPECT_TRUE(log.ok()) << log.status();
   return *std::move(log);
 }
@@ -120,9 +120,9 @@ TEST(EtcdLogletTest, KeysAreAsDocumented) {
                           "/gate = open", "/trimmed = 1 1"));
   ASSERT_TRUE(log->Trim(LogIndex(3)).ok());
   ASSERT_TRUE(log->Seal().ok());
-  EXPECT_THAT(keys(), ::testing::ElementsAre(
-                          " = v1 1", "/e/00000000000000000003",
-                          "/gate = sealed", "/trimmed = 3 3"));
+  EXPECT_THAT(keys(),
+              ::testing::ElementsAre(" = v1 1", "/e/00000000000000000003",
+                                     "/gate = sealed", "/trimmed = 3 3"));
 }
 
 TEST(EtcdLogletTest, TheLargestBatchesAreTakenAndLargerOnesRefused) {
@@ -292,8 +292,7 @@ void AppendAndFollow(const EtcdOptions& options) {
   const auto begun = steady_clock::now();
   for (uint64_t i = 1; i <= 10; ++i) {
     ASSERT_TRUE(log->AppendAt(LogIndex(i), MakeEntry(i)).ok());
-    ASSERT_TRUE(
-        follower->WaitFor(LogIndex(i), In(milliseconds(20'000))).ok());
+    ASSERT_TRUE(follower->WaitFor(LogIndex(i), In(milliseconds(20'000))).ok());
   }
   EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(5));
   EtcdElection election(session.get(), path + "/office");
@@ -324,8 +323,7 @@ TEST(EtcdDriven, ShowsItsPassword) {
   options.password = FromDriver("KAFED_ETCD_PASSWORD");
   AppendAndFollow(options);
   const auto session = OpenSession(options);
-  EXPECT_TRUE(
-      absl::IsPermissionDenied(session->Get("/other/log").status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(session->Get("/other/log").status()));
 }
 
 }  // namespace

@@ -53,8 +53,7 @@ class EtcdClient : public QuorumClient {
     return EtcdLoglet::Open(session_.get(), std::move(options), clock);
   }
   std::unique_ptr<ChainRegister> OpenChain(std::string path) override {
-    return std::make_unique<EtcdChainRegister>(session_.get(),
-                                               std::move(path));
+    return std::make_unique<EtcdChainRegister>(session_.get(), std::move(path));
   }
   absl::Status Damage(const std::string& path, LogIndex index) override {
     const EtcdWrite put{EtcdWrite::Kind::kPut,
@@ -89,8 +88,7 @@ std::unique_ptr<QuorumClient> NewClient() {
 const char* QuorumName() { return IsEtcd() ? "Etcd" : "ZooKeeper"; }
 
 std::string Servers() {
-  std::string servers =
-      FromDriver(IsEtcd() ? "KAFED_ETCD" : "KAFED_ZOOKEEPER");
+  std::string servers = FromDriver(IsEtcd() ? "KAFED_ETCD" : "KAFED_ZOOKEEPER");
   if (servers.empty()) Fault("neither KAFED_ZOOKEEPER nor KAFED_ETCD is set");
   return servers;
 }

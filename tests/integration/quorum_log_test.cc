@@ -157,10 +157,9 @@ TEST_F(TwoNodesTest, ABatchOfMoreThanAMessageIsRefused) {
 }
 
 TEST_F(TwoNodesTest, APathOfSomethingElseIsRefused) {
-  EXPECT_THAT(node_a_->Open({path_, LogIndex(5)}, RealClock())
-                  .status()
-                  .ToString(),
-              HasSubstr("has 'v1 1', expected 'v1 5'"));
+  EXPECT_THAT(
+      node_a_->Open({path_, LogIndex(5)}, RealClock()).status().ToString(),
+      HasSubstr("has 'v1 1', expected 'v1 5'"));
 }
 
 // A node: a session, the chain, and loglets of the ensemble by name.
