@@ -81,7 +81,8 @@ def prepare_compile_commands():
     with log.open("wb") as out:
         for command in (["cmake", "--preset", "dev"],
                         ["cmake", "--build", "build/dev", "--target",
-                         "kafed_proto", "kafed_grpc", "-j", "2"]):
+                         "kafed_proto", "kafed_grpc", "kafed_etcd_grpc",
+                         "-j", "2"]):
             if subprocess.run(command, cwd=ROOT, check=False, stdout=out,
                               stderr=out).returncode:
                 return f"'{' '.join(command)}' failed, see {log}"

@@ -19,7 +19,7 @@ EtcdElection::EtcdElection(EtcdSession* session, std::string key)
 absl::StatusOr<std::string> EtcdElection::Campaign(std::string_view candidate) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     ASSIGN_OR_RETURN(const int64_t lease, session_.Lease());
-    const auto holder = CampaignWith(lease, candidate);
+    auto holder = CampaignWith(lease, candidate);
     if (absl::IsNotFound(holder.status())) {
       session_.ForgetLease(lease);
     } else if (!absl::IsAborted(holder.status())) {

@@ -12,9 +12,10 @@ namespace kafed::metastore {
 namespace {
 
 // How long the thread looks for a server before it looks whether to end, and
-// its pause before another attempt.
+// its pauses before another attempt: after a lost connection, after a refusal.
 constexpr milliseconds kConnectTime{200};
-constexpr milliseconds kPause{100};
+constexpr milliseconds kLostPause{100};
+constexpr milliseconds kRefusedPause{1'000};
 
 }  // namespace
 
@@ -44,26 +45,26 @@ void EtcdWatch::Run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    Follow();
+    const milliseconds pause = Follow();
     lock.lock();
-    wake_.wait_for(lock, kPause, [&] { return stopping_; });
+    wake_.wait_for(lock, pause, [&] { return stopping_; });
   }
 }
 
-void EtcdWatch::Follow() {
+milliseconds EtcdWatch::Follow() {
   const auto server = servers_.Connected(kConnectTime);
-  if (!server.ok()) return;
+  if (!server.ok()) return kLostPause;
   Stream stream;
   // A server that has no leader ends the watch instead of being silent.
   stream.context.AddMetadata("hasleader", "true");
   absl::Status begun = servers_.AddToken(**server, &stream.context);
   if (!begun.ok()) {
     LogWarning("can't watch etcd", {{"why", begun}});
-    return;
+    return kRefusedPause;
   }
   {
     std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (stopping_) return kLostPause;
     stream_ = &stream;
   }
   const auto calls = (*server)->watch->Watch(&stream.context);
@@ -73,9 +74,11 @@ void EtcdWatch::Follow() {
   create->set_range_end(to_);
   create->add_filters(etcdserverpb::WatchCreateRequest::NODELETE);
   calls->Write(request);
+  bool canceled = false;
   std::string why;
   for (etcdserverpb::WatchResponse response; calls->Read(&response);) {
     if (response.canceled()) {
+      canceled = true;
       why = response.cancel_reason();
       stream.context.TryCancel();
       break;
@@ -90,16 +93,16 @@ void EtcdWatch::Follow() {
   {
     std::lock_guard lock(mutex_);
     stream_ = nullptr;
-    if (stopping_) return;
+    if (stopping_) return kLostPause;
   }
-  if (!why.empty()) {
+  if (canceled) {
     // What etcd says to a watch it ends, it says only there.
     status = grpc::Status(grpc::StatusCode::UNAVAILABLE, why);
   }
-  absl::Status judged = servers_.Judge(**server, status);
-  if (!absl::IsUnavailable(judged) || !why.empty()) {
-    LogWarning("a watch in etcd has ended and is set again", {{"why", judged}});
-  }
+  const absl::Status judged = servers_.Judge(**server, status);
+  if (!canceled && absl::IsUnavailable(judged)) return kLostPause;
+  LogWarning("etcd has ended a watch, it is set again", {{"why", judged}});
+  return kRefusedPause;
 }
 
 }  // namespace kafed::metastore

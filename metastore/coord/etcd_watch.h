@@ -43,8 +43,8 @@ class EtcdWatch {
   struct Stream;
 
   void Run();  // the thread
-  // Until the watch is over.
-  void Follow();
+  // Until the watch is over; how long to wait before the next.
+  milliseconds Follow();
 
   EtcdServers& servers_;
   const std::string from_;

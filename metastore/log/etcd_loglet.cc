@@ -19,6 +19,8 @@ constexpr uint64_t kDeletesAtOnce = 1'000;
 constexpr size_t kEntriesOfState = 8;
 // News of more bytes are dropped, and read when they are wanted.
 constexpr size_t kMaxNewsBytes = 4 << 20;
+// Entries that were trimmed just when they were looked at.
+constexpr int kMaxTries = 5;
 
 }  // namespace
 
@@ -157,7 +159,7 @@ absl::StatusOr<std::vector<StoredEntry>> EtcdLoglet::ReadEntries(LogIndex from,
 }
 
 absl::StatusOr<std::optional<StoredEntry>> EtcdLoglet::ReadNewest() {
-  while (true) {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
     // Entries have no gaps, so their number tells the last; to sort them the
     // other way round etcd would read them all.
     ASSIGN_OR_RETURN(const EtcdFound all,
@@ -172,6 +174,9 @@ absl::StatusOr<std::optional<StoredEntry>> EtcdLoglet::ReadNewest() {
     if (!entries.empty()) return std::move(entries[0]);
     // Newer ones have come meanwhile, and it was trimmed.
   }
+  return absl::DataLossError(
+      absl::StrCat("etcd: the keys below ", Child("e/"),
+                   " are not entries without a gap: count and names differ"));
 }
 
 AppendOutcome EtcdLoglet::Write(int64_t gate_version, LogIndex first,

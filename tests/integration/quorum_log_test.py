@@ -113,9 +113,9 @@ class QuorumTests:
 
     def test_replies_that_are_lost(self):
         relay = self.begin(LossyRelay(self.start(1).servers))
-        unknown = self.under_faults(relay.address, 3,
-                                    lambda: relay.lose_replies(0.3))
-        self.assertGreaterEqual(unknown, 3)
+        unknown = self.under_faults(relay.address, 5, relay.lose_replies)
+        # What was lost may have been another reply now and then.
+        self.assertGreaterEqual(unknown, 1)
 
 
 class ZooKeeperTest(QuorumTests, ProgramTest):

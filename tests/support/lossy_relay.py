@@ -2,15 +2,15 @@
 
     with LossyRelay("127.0.0.1:20001") as relay:
         relay.address
-        relay.lose_replies(0.3)
+        relay.lose_replies()
 
-For that time requests still arrive, and what the server says to them does not;
-then the connections are cut. So whoever has asked cannot know what was done.
+From then on requests still arrive, and what the server says to them does not;
+when something has been lost the connections are cut. So whoever has asked
+cannot know what was done.
 """
 
 import socket
 import threading
-import time
 
 CHUNK_BYTES = 65536
 
@@ -21,7 +21,8 @@ class LossyRelay:
         self._server = (host, int(port))
         self._lock = threading.Lock()
         self._connections = set()
-        self._losing = False
+        self._losing = threading.Event()
+        self._lost = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
@@ -38,11 +39,14 @@ class LossyRelay:
         self._listener.close()
         self._cut()
 
-    def lose_replies(self, seconds):
-        self._losing = True
-        time.sleep(seconds)
+    def lose_replies(self, timeout=30):
+        self._lost.clear()
+        self._losing.set()
+        lost = self._lost.wait(timeout)
         self._cut()
-        self._losing = False
+        self._losing.clear()
+        if not lost:
+            raise RuntimeError(f"nothing was replied for {timeout} s")
 
     def _cut(self):
         with self._lock:
@@ -76,7 +80,9 @@ class LossyRelay:
     def _pump(self, source, to, replies):
         try:
             while chunk := source.recv(CHUNK_BYTES):
-                if not (replies and self._losing):
+                if replies and self._losing.is_set():
+                    self._lost.set()
+                else:
                     to.sendall(chunk)
         except OSError:
             pass  # cut
