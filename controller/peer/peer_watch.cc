@@ -12,12 +12,14 @@ namespace kafed::controller {
 
 // One registered node and the thread that asks it.
 struct PeerWatch::Watched {
-  Watched(uint64_t id, federation::NodeRow row) : client(row.address) {
+  Watched(uint64_t id, const federation::NodeRow& row)
+      : address(row.address), client(row.address) {
     info.node_id = id;
-    info.row = std::move(row);
+    info.row = row;
     info.error = absl::UnavailableError(kNotAskedYet);
   }
   PeerInfo info;  // guarded by the watch's mutex
+  const std::string address;
   const PeerClient client;
   std::atomic<bool> leaving{false};
   std::atomic<bool> finished{false};
@@ -73,7 +75,7 @@ void PeerWatch::SyncPeers() {
     for (auto at = peers_.begin(); at != peers_.end();) {
       const auto row = wanted.find(at->first);
       Watched& peer = *at->second;
-      if (row != wanted.end() && row->second.address == peer.info.row.address) {
+      if (row != wanted.end() && row->second.address == peer.address) {
         peer.info.row = row->second;
         wanted.erase(row);
       } else {
@@ -86,9 +88,9 @@ void PeerWatch::SyncPeers() {
         ++at;
       }
     }
-    for (auto& [id, row] : wanted) {
+    for (const auto& [id, row] : wanted) {
       if (peers_.contains(id)) continue;  // still leaving
-      auto made = std::make_unique<Watched>(id, std::move(row));
+      auto made = std::make_unique<Watched>(id, row);
       made->thread = std::thread([this, peer = made.get()] { Ask(peer); });
       peers_.emplace(id, std::move(made));
     }
@@ -98,7 +100,7 @@ void PeerWatch::SyncPeers() {
 
 void PeerWatch::Ask(Watched* peer) {
   do {
-    auto state = peer->info.row.address.empty()
+    auto state = peer->address.empty()
                      ? absl::UnavailableError("it has told no address")
                      : peer->client.State(options_.timeout);
     if (state.ok() && state->node_id() != peer->info.node_id) {

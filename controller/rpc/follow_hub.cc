@@ -253,8 +253,8 @@ void FollowHub::Loop() {
       EndStalled();
     }
     // A lease that could not be given may be waited for.
-    const bool can_give = CanGiveLeases();
-    const bool again = can_give && !std::exchange(leases_given, can_give);
+    const bool could_give = std::exchange(leases_given, CanGiveLeases());
+    const bool again = leases_given && !could_give;
     {
       absl::MutexLock lock(&signal_mutex_);
       if (!std::exchange(woken_, false) && !again) continue;
