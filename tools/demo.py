@@ -94,7 +94,7 @@ def story(system, screen, share):
         join_while_running(system, screen)
         return
     nodes = system.nodes
-    while share() < 1 / 4:
+    while share() < 1 / 6:
         yield
     lost = nodes.coordinator()
     nodes.kill(lost)
@@ -105,7 +105,7 @@ def story(system, screen, share):
     screen.event(f"node {nodes.coordinator()} is the coordinator now, after "
                  f"{system.failover_ms / 1000:.1f} s")
     join_while_running(system, screen)
-    while share() < 2 / 3:
+    while share() < 3 / 4:
         yield
     nodes.start(lost)
     yield from nodes.waiting(lambda: nodes.is_back(lost))

@@ -79,15 +79,19 @@ class SharedNodes:
                 for number, address in enumerate(self.addresses, 1)
                 if address in known}
 
+    def runs(self, number):
+        return self._system.process(self.name(number)).poll() is None
+
     def coordinator(self):
-        """Who is in office and answers; 0: nobody just now."""
+        """Who is in office and runs; 0: nobody just now."""
         return next((number for number, each in self._list().items()
-                     if each["coordinator"] and each["reachable"]), 0)
+                     if each["coordinator"] and self.runs(number)), 0)
 
     def is_back(self, number):
-        """Whether a node answers and knows all that the others do."""
+        """Whether a node runs, answers and knows all that the others do."""
         each = self._list().get(number, {})
-        return bool(each.get("reachable")) and int(each["lag_entries"]) == 0
+        return self.runs(number) and bool(each.get("reachable")) and \
+            int(each["lag_entries"]) == 0
 
     def wait_all(self):
         """Until every node answers and one of them is the coordinator."""

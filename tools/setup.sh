@@ -3,6 +3,7 @@
 #
 #   setup_build       compilers, libraries and small tools (apt)
 #   setup_kafka       Java, Maven, and the jars of each tested Kafka version
+#   setup_zookeeper   Java and ZooKeeper, over which the demo has several nodes
 #   setup_etcd        etcd, which tests of the log in a quorum run
 #   setup_python      a virtual environment with the pinned Python packages
 #   setup_helm_tools  helm and kubeconform, built with a pinned Go
@@ -33,7 +34,8 @@ BUILD_PACKAGES="
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev libssl-dev
   zlib1g-dev kcat python3 python3-venv git ca-certificates procps unzip
   util-linux"
-KAFKA_PACKAGES="default-jre-headless maven zookeeper"
+ZOOKEEPER_PACKAGES="default-jre-headless zookeeper"
+KAFKA_PACKAGES="$ZOOKEEPER_PACKAGES maven"
 BENCH_PACKAGES="redis-server redis-tools etcd-server etcd-client"
 PYTHON_PACKAGES="
   grpcio==1.67.1 grpcio-tools==1.67.1 confluent-kafka==2.6.1 PyYAML==6.0.2"
@@ -98,6 +100,11 @@ setup_apt_unstarted() (  # setup_apt_unstarted NAME PACKAGE...
   fi
   setup_apt "$@"
 )
+
+setup_zookeeper() {
+  # shellcheck disable=SC2086
+  setup_apt_unstarted zookeeper $ZOOKEEPER_PACKAGES
+}
 
 setup_etcd() {
   setup_apt_unstarted etcd etcd-server
@@ -219,9 +226,10 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -euo pipefail
   for part in "$@"; do
     case $part in
-      build | kafka | etcd | python | helm_tools | bench) "setup_$part" ;;
-      *) setup_fail "no part '$part': build, kafka, etcd, python, helm_tools" \
-           "or bench"
+      build | kafka | zookeeper | etcd | python | helm_tools | bench)
+        "setup_$part" ;;
+      *) setup_fail "no part '$part': build, kafka, zookeeper, etcd, python," \
+           "helm_tools or bench"
          exit 2 ;;
     esac
   done

@@ -1,5 +1,6 @@
 #include "federation/view/change_log.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kafed::federation {
@@ -19,11 +20,13 @@ bool ChangeLog::Collect(LogIndex since, LogIndex upto,
   absl::MutexLock lock(&mutex_);
   if (since >= upto) return true;
   if (entries_.empty() || entries_.front().index > Next(since)) return false;
-  // Indexes have no gaps: the entry of an index is found by subtraction.
-  const size_t begin = Next(since).value() - entries_.front().index.value();
-  for (size_t i = begin; i < entries_.size(); ++i) {
-    if (entries_[i].index > upto) break;
-    rows->insert(entries_[i].rows.begin(), entries_[i].rows.end());
+  auto entry = std::upper_bound(
+      entries_.begin(), entries_.end(), since,
+      [](LogIndex index, const Entry& each) { return index < each.index; });
+  for (; entry != entries_.end(); ++entry) {
+    rows->insert(entry->rows.begin(), entry->rows.end());
+    // Also when it stands for entries on both sides of `upto`.
+    if (entry->index >= upto) break;
   }
   return true;
 }

@@ -24,7 +24,8 @@ class ChangeLog {
  public:
   explicit ChangeLog(size_t max_rows = 500'000) : max_rows_(max_rows) {}
 
-  // Entries come in order of their index; the first may have any.
+  // Entries come in order of their index; the first may have any. Several that
+  // were read at once, of another node, come as one with the index of the last.
   void Append(LogIndex index, std::vector<ChangedRow> rows);
 
   // Adds the rows changed by entries in (since, upto]; false if some of these

@@ -1,9 +1,10 @@
-"""./dev demo: what its last line says, on embedded and on Apache Kafka, and
-that a falsified ledger makes it fail."""
+"""./dev demo: what its last line says, on embedded and on Apache Kafka, with
+one node and with three, and that a falsified ledger makes it fail."""
 
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -46,6 +47,23 @@ class DemoTest(unittest.TestCase):
                              "--hosts", "600", "--seconds", "3",
                              "--agents-real", "12", "--producers", "2")
         self.check(done, figures, "apache")
+
+    def test_all_is_delivered_while_a_coordinator_of_three_is_killed(self):
+        done, figures = demo("--nodes", "3", "--hosts", "600", "--seconds",
+                             "14", "--agents-real", "12", "--producers", "2")
+        self.check(done, figures, "embedded")
+        self.assertEqual(figures["nodes"], 3)
+        # The office of the killed one lasts as long as its session.
+        self.assertGreater(figures["failover_ms"], 1000)
+        self.assertLess(figures["longest_pause_ms"], 5000)
+        said = re.search(r"node (\d), the coordinator, is killed.*"
+                         r"node (\d) is the coordinator now.*"
+                         r"ok hosts join VPCs.*"
+                         r"node (\d) is back", done.stderr, re.DOTALL)
+        self.assertIsNotNone(said, done.stderr)
+        lost, successor, back = said.groups()
+        self.assertNotEqual(successor, lost)
+        self.assertEqual(back, lost)
 
     def falsified(self, how, figure):
         done, figures = demo("--hosts", "300", "--seconds", "1",

@@ -71,9 +71,10 @@ class UpDownTest(unittest.TestCase):
         return self.demo("up", "--hosts", "300", "--preset", BIN.parent.name,
                          *flags)
 
-    def start(self, kafka="embedded"):
+    def start(self, kafka="embedded", nodes=1):
         """Starts it; what it printed, its processes and its folder."""
-        done = self.up("--kafka", kafka)
+        done = self.up("--kafka", kafka,
+                       *(["--nodes", str(nodes)] if nodes > 1 else []))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"three {kafka} sub-clusters", done.stdout)
         state = self.read_state()
@@ -81,7 +82,7 @@ class UpDownTest(unittest.TestCase):
         names = sorted(name for name, _ in processes.values())
         broker = {"embedded": "embedded_kafka", "apache": "java"}[kafka]
         self.assertEqual(names.count(broker), 3, names)
-        self.assertEqual(names.count("kafed"), 1, names)
+        self.assertEqual(names.count("kafed"), nodes, names)
         folder = pathlib.Path(state["folder"])
         self.assertTrue(folder.is_dir())
         return done.stdout, processes, folder
@@ -116,20 +117,22 @@ class UpDownTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout.strip(), done.stderr),
                          (0, "down: nothing is up", ""))
 
+    def run_command(self, command, server):
+        """What a line of the printed text prints, run as it is."""
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, text=True,
+            capture_output=True, timeout=60,
+            env={**os.environ, "KAFED_SERVER": server})
+        self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
+        return done.stdout + done.stderr
+
     def check_use_and_end(self, kafka):
         self.assert_nothing_is_up()
         said, processes, folder = self.start(kafka)
         server = re.search(r"export KAFED_SERVER=(\S+)", said).group(1)
         commands = COMMAND.findall(said)
         self.assertEqual(len(commands), 4, said)
-        answers = []
-        for command in commands:
-            done = subprocess.run(
-                ["bash", "-c", command], cwd=self.folder, text=True,
-                capture_output=True, timeout=60,
-                env={**os.environ, "KAFED_SERVER": server})
-            self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
-            answers.append(done.stdout + done.stderr)
+        answers = [self.run_command(each, server) for each in commands]
         status, route, produced, consumed = answers
         self.assertIn("az1-kafka", status)
         for key in ("nca/ephost_0", "vpc/vpc-0", "elb/lb-0", "orders/42"):
@@ -154,6 +157,43 @@ class UpDownTest(unittest.TestCase):
 
     def test_it_can_be_used_as_it_says_and_ends_on_apache_kafka(self):
         self.check_use_and_end("apache")
+
+    def test_of_three_nodes_one_can_be_killed_as_it_says(self):
+        said, processes, folder = self.start(nodes=3)
+        names = [name for name, _ in processes.values()]
+        self.assertIn("java", names)  # the ZooKeeper
+        server = re.search(r"export KAFED_SERVER=(\S+)", said).group(1)
+        self.assertEqual(len(set(server.split(","))), 3, said)
+        commands = COMMAND.findall(said)
+        self.assertEqual(len(commands), 5, said)
+        kill, pid = re.search(r"^  (kill -9 (\d+))$", said,
+                              re.MULTILINE).groups()
+        self.assertEqual(processes[int(pid)][0], "kafed")
+        lost = re.search(r"`unreachable` of (\S+)", said).group(1)
+
+        def nodes():  # {address: its row}
+            rows = self.run_command(commands[-1], server).splitlines()[1:]
+            return {row.split()[1]: row for row in rows}
+
+        def coordinators():
+            return [address for address, row in nodes().items()
+                    if " yes " in row]
+
+        self.assertEqual(set(nodes()), set(server.split(",")))
+        self.assertEqual(coordinators(), [lost])
+        self.run_command(kill, server)
+        self.wait_for("it is unreachable",
+                      lambda: "unreachable" in nodes()[lost])
+        self.wait_for("another coordinator", lambda: len(
+            set(coordinators()) - {lost}) == 1)
+        for command in commands[:-1]:
+            self.run_command(command, server)
+        self.wait_for("the end of the node is noticed",
+                      lambda: self.read_state().get("ended"))
+        again = self.up()
+        self.assertIn("but kafed-1 has ended", again.stderr)
+        self.assert_ends(processes, folder)
+        self.assert_nothing_is_up()
 
     def test_it_ends_also_when_the_node_was_killed(self):
         _, processes, folder = self.start()

@@ -146,6 +146,30 @@ TEST_F(ViewTest, ADeltaHoldsExactlyTheRowsThatChanged) {
   }
 }
 
+// A node that reads what others wrote publishes several entries at once: the
+// indexes of a change log have gaps.
+TEST(ChangeLogTest, KnowsTheRowsBehindEntriesThatWerePublishedAsOne) {
+  ChangeLog changes;
+  changes.Append(LogIndex(10), {{Table::kHosts, "a"}});
+  changes.Append(LogIndex(13), {{Table::kHosts, "b"}});  // 11 to 13
+  changes.Append(LogIndex(14), {{Table::kHosts, "c"}});
+  const auto collected = [&](uint64_t since, uint64_t upto) {
+    absl::btree_set<ChangedRow> rows;
+    EXPECT_TRUE(changes.Collect(LogIndex(since), LogIndex(upto), &rows));
+    std::string keys;
+    for (const ChangedRow& row : rows) keys += row.key;
+    return keys;
+  };
+  EXPECT_EQ(collected(9, 14), "abc");
+  EXPECT_EQ(collected(10, 13), "b");
+  EXPECT_EQ(collected(10, 14), "bc");
+  EXPECT_EQ(collected(11, 14), "bc");
+  EXPECT_EQ(collected(13, 14), "c");
+  EXPECT_EQ(collected(14, 14), "");
+  absl::btree_set<ChangedRow> rows;
+  EXPECT_FALSE(changes.Collect(LogIndex(8), LogIndex(14), &rows));
+}
+
 TEST_F(ViewTest, DeletesReachAFollowerThatWasAway) {
   const Position before = lab_.image().position();
   RouteView view = FromScratch(lab_.image());
