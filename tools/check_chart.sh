@@ -150,6 +150,32 @@ check "no node's Service selects ZooKeeper" has \
   "$BUNDLED.template.metadata.labels.app\\.kubernetes\\.io/name" \
   kafed-zookeeper
 
+# Only an installation shows NOTES.txt: here a copy of the chart renders it.
+notes() {  # notes FILE TEXT...
+  local notes=$OUT/chart/templates/notes.yaml
+  rm -rf "$OUT/chart"
+  cp -r "$CHART" "$OUT/chart"
+  {
+    echo '{{- define "notes" -}}'
+    cat "$CHART/templates/NOTES.txt"
+    echo '{{- end }}'
+    echo 'notes: {{ include "notes" . | toJson }}'
+  } >"$notes"
+  "$HELM" template test "$OUT/chart" --namespace kafed \
+    -f "$CHART/ci/$1-values.yaml" -s templates/notes.yaml >"$OUT/notes" ||
+    return 1
+  cat "$OUT/notes"
+  shift
+  local text
+  for text in "$@"; do
+    grep -qF -- "$text" "$OUT/notes" || return 1
+  done
+}
+check "says how to see the nodes" notes 04-zookeeper \
+  "7420 node list" "3 node(s) share the log at /platform/kafed of zk-0.zk"
+check "says what the bundled one is for" notes 06-bundled \
+  "FOR TRYING OUT ONLY" statefulset/test-kafed-zookeeper
+
 ZOOKEEPER="log.backend=zookeeper,log.servers={zk-0:2181}"
 ETCD="log.backend=etcd,log.servers={etcd-0:2379}"
 check "refuses three nodes with a local log" refused \
