@@ -228,8 +228,8 @@ TEST_F(EtcdElectionTest, AHolderWhoseLeaseIsOverCampaignsWithAnother) {
 }
 
 constexpr char kOffice[] = "/kafed-test/office";
-// The shortest that etcd grants is a little longer.
-const EtcdOptions kShort{.lease_ttl = milliseconds(1'000)};
+// The shortest that these servers grant.
+const EtcdOptions kShort{.lease_ttl = milliseconds(3'000)};
 
 // Killed by the driver after its line.
 TEST(EtcdDriven, HoldsAnOffice) {

@@ -115,6 +115,31 @@ TEST_F(TwoNodesTest, ASealOfOneStopsTheOther) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+// The writer has not heard of the seal when it appends: the gate must tell.
+TEST_F(TwoNodesTest, NothingStandsBehindTheTailThatASealGave) {
+  constexpr int kRounds = 30;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string path = NewPath();
+    const auto writer_log = node_a_->OpenLoglet({path});
+    const auto sealer_log = node_b_->OpenLoglet({path});
+    std::atomic<uint64_t> acknowledged{0};
+    std::thread writer([&] {
+      AppendOutcome outcome = OkOutcome(LogIndex(0));
+      while (outcome.ok()) {
+        const uint64_t next = acknowledged + 1;
+        outcome = writer_log->AppendAt(LogIndex(next), MakeEntry(next));
+        if (outcome.ok()) acknowledged = next;
+      }
+      EXPECT_EQ(outcome.result, AppendResult::kSealed) << outcome.detail;
+    });
+    while (acknowledged < 5) std::this_thread::yield();
+    const LogIndex sealed_at = sealer_log->Seal().value();
+    writer.join();
+    EXPECT_EQ(LogIndex(acknowledged), sealed_at);
+    EXPECT_EQ(node_b_->OpenLoglet({path})->Tail().value(), sealed_at);
+  }
+}
+
 TEST_F(TwoNodesTest, OneMayTrimWhileTheOtherIsFarBehind) {
   constexpr uint64_t kCount = 2'500;
   const auto entries = MakeEntries(1, kCount);

@@ -156,13 +156,14 @@ class EtcdTest(QuorumTests, ProgramTest):
         cluster = self.start(1)
         holder = self.driven("HoldsAnOffice", cluster, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE)
-        heir = self.driven("InheritsAnOffice", cluster,
-                           stdout=subprocess.PIPE)
-        with holder.stdin, holder.stdout, heir.stdout:
+        with holder.stdin, holder.stdout:
             self.assert_says(holder, "holds the office")
-            self.assert_says(heir, "waits for the office")
-            holder.kill()
-            output = heir.stdout.read()
+            heir = self.driven("InheritsAnOffice", cluster,
+                               stdout=subprocess.PIPE)
+            with heir.stdout:
+                self.assert_says(heir, "waits for the office")
+                holder.kill()
+                output = heir.stdout.read()
         self.assertEqual(heir.wait(60), 0, output)
 
     def test_space_that_is_used_up(self):
