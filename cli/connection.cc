@@ -295,7 +295,7 @@ absl::Status Connection::Call(const Message& request, Message* response) {
   const std::string method = MethodOf(request);
   const std::unique_ptr<Message> question = seen_.Asking(request);
   for (const auto& node : nodes_) node->trouble.clear();
-  const absl::Status status = Retry(policy_, [&](milliseconds left) {
+  absl::Status status = Retry(policy_, [&](milliseconds left) {
     return CallEach(method, *question, left, response);
   });
   if (status.ok()) seen_.Learn(*response);
