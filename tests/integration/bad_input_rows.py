@@ -5,8 +5,8 @@ of a stream, or bytes that are no message, also in a list. The test adds what
 each request, the first of a stream, must have: a request id, the time.
 """
 
-from kafed_node import (admin_pb2, events_pb2, grpc, options, routing_pb2,
-                        types_pb2)
+from kafed_node import (admin_pb2, events_pb2, grpc, options, peer_pb2,
+                        routing_pb2, types_pb2)
 
 LONG = "x" * 300
 CONTROL = "a\x01b"
@@ -97,7 +97,7 @@ EPOCH = (1 << 32) + 1
 OTHER = types_pb2.Position(incarnation=1, nonce=7, index=1)
 # Further than any log of a test; min_position has a test of its own.
 FUTURE = position(1 << 40)
-A, R = admin_pb2, routing_pb2
+A, R, P = admin_pb2, routing_pb2, peer_pb2
 # (call, request, code, what the message has)
 CALLS = [
     # sub-clusters
@@ -305,7 +305,15 @@ CALLS = [
     # requests without a field, or with one that cannot be wrong
     *((call, NO_MESSAGE, UNDECODABLE, "") for call in (
         "ListTopics", "ListInstances", "ListSessions", "Status",
-        "SaveSnapshot")),
+        "SaveSnapshot", "ListNodes", "Nodes", "FinishUpgrade", "State")),
+    # nodes
+    ("RemoveNode", A.RemoveNodeRequest(node_id=77), NOT_FOUND,
+     "node_id: there is no node 77"),
+    ("RemoveNode", NO_MESSAGE, UNDECODABLE, ""),
+    ("FetchSnapshot", P.FetchSnapshotRequest(
+        snapshot=types_pb2.Position(incarnation=9, index=9)), NOT_FOUND, ""),
+    ("FetchSnapshot", P.FetchSnapshotRequest(min_index=2**63), LATER,
+     "min_index: this node is not at 9223372036854775808 yet"),
     # routes
     ("Route", R.RouteRequest(), INVALID, "keys: has 0, expected 1 to 10000"),
     ("Route", R.RouteRequest(keys=["nca/h0"] * 10_001), INVALID,

@@ -15,7 +15,7 @@ from bad_input_rows import (CALLS, COMMANDS, CONTROL, ESCAPE, FUTURE, HUGE,
                             INVALID, LONG, NO_MESSAGE, PRECONDITION, SESSION,
                             SOURCE, UNICAST, cluster, hosts, instance, topic)
 from kafed_node import (BIN, Node, admin_pb2, events_pb2, grpc, options,
-                        request_id, routing_pb2, types_pb2)
+                        peer_pb2, request_id, routing_pb2, types_pb2)
 
 A, R = admin_pb2, routing_pb2
 # The methods of the API by name, and the services they belong to.
@@ -23,7 +23,8 @@ METHODS = {
     method.name: service for service in (
         admin_pb2.DESCRIPTOR.services_by_name["Admin"],
         routing_pb2.DESCRIPTOR.services_by_name["Routing"],
-        events_pb2.DESCRIPTOR.services_by_name["Events"])
+        events_pb2.DESCRIPTOR.services_by_name["Events"],
+        peer_pb2.DESCRIPTOR.services_by_name["Peer"])
     for method in service.methods}
 
 
@@ -168,7 +169,9 @@ class BadInputTest(unittest.TestCase):
             "RemoveResource": A.RemoveResourceRequest(topic="elb", id="lb"),
             "AddInstance": instance(),
             "RemoveInstance": A.RemoveInstanceRequest(id="i", cascade=True),
-            "EndSession": A.EndSessionRequest(session_id=SESSION)}
+            "EndSession": A.EndSessionRequest(session_id=SESSION),
+            "RemoveNode": A.RemoveNodeRequest(node_id=77),
+            "FinishUpgrade": A.FinishUpgradeRequest()}
         self.assertEqual(set(changes), {
             name for name, service in METHODS.items() if "options" in
             service.methods_by_name[name].input_type.fields_by_name})

@@ -36,6 +36,7 @@ _make_stubs()
 import grpc  # noqa: E402
 from kafed.v1 import admin_pb2, admin_pb2_grpc  # noqa: E402
 from kafed.v1 import events_pb2, events_pb2_grpc  # noqa: E402
+from kafed.v1 import peer_pb2, peer_pb2_grpc  # noqa: E402
 from kafed.v1 import routing_pb2, routing_pb2_grpc  # noqa: E402
 from kafed.v1 import types_pb2  # noqa: E402
 
@@ -90,6 +91,7 @@ class Node:
         self.admin = admin_pb2_grpc.AdminStub(self.channel)
         self.routing = routing_pb2_grpc.RoutingStub(self.channel)
         self.events = events_pb2_grpc.EventsStub(self.channel)
+        self.peer = peer_pb2_grpc.PeerStub(self.channel)
 
     def log(self):
         return (self.folder / "log").read_text()[-4000:]
