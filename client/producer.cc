@@ -84,7 +84,7 @@ absl::Status Producer::Flush(milliseconds timeout) {
 }
 
 absl::Status Producer::Close(milliseconds timeout) {
-  const absl::Status flushed = dispatcher_->Flush(timeout);
+  absl::Status flushed = dispatcher_->Flush(timeout);
   {
     absl::MutexLock lock(&mutex_);
     if (stopping_) return flushed;

@@ -37,7 +37,7 @@ absl::Status FetchFromAny(uint64_t min_index, std::vector<std::string> peers,
 
 absl::StatusOr<federation::Image> RecoverOrJoin(
     metastore::SharedLog* log, metastore::SnapshotStore* snapshots,
-    std::vector<std::string> peers) {
+    const std::vector<std::string>& peers) {
   for (int fetches = 0;; ++fetches) {
     auto image = Recover(log, snapshots);
     if (image.ok()) {

@@ -18,6 +18,6 @@ namespace kafed::controller {
 // has seen more than the log has.
 absl::StatusOr<federation::Image> RecoverOrJoin(
     metastore::SharedLog* log, metastore::SnapshotStore* snapshots,
-    std::vector<std::string> peers);
+    const std::vector<std::string>& peers);
 
 }  // namespace kafed::controller

@@ -43,7 +43,7 @@ class ChunkReactor : public grpc::ServerWriteReactor<Chunk> {
   virtual absl::Status Produce() = 0;
 
   absl::Status Send(Chunk chunk) {
-    const absl::Status idle = AwaitIdle();
+    absl::Status idle = AwaitIdle();
     if (!idle.ok()) return idle;
     absl::MutexLock lock(&mutex_);
     chunk_ = std::move(chunk);

@@ -49,7 +49,55 @@ Property Number(std::string name, std::string type, uint64_t initial,
   return property;
 }
 
-std::vector<Property> MakeProperties() {
+// Of a log that several nodes share.
+std::vector<Property> ClusterProperties() {
+  using C = Config;
+  return {
+      Text("log_backend", "text", "local",
+           "Who keeps the log: local (this node alone, in data_dir), "
+           "zookeeper or etcd (several nodes share it).",
+           &C::log_backend),
+      Text("log_servers", "text", "",
+           "HOST:PORT[,HOST:PORT...] of the servers that keep a shared log.",
+           &C::log_servers),
+      Text("log_path", "text", "/kafed",
+           "Where the cluster's log is on those servers; each cluster has a "
+           "path of its own.",
+           &C::log_path),
+      Text("log_credentials", "text", "",
+           "File in secrets_dir with user:password for those servers, in one "
+           "line; empty: none are needed.",
+           &C::log_credentials),
+      Text("log_ca_file", "text", "",
+           "PEM file of who vouches for etcd's servers; empty: no TLS. The "
+           "ZooKeeper client has none.",
+           &C::log_ca_file),
+      Text("log_certificate_file", "text", "",
+           "PEM file of the certificate that this node shows etcd; together "
+           "with log_key_file.",
+           &C::log_certificate_file),
+      Text("log_key_file", "text", "",
+           "PEM file of the key of log_certificate_file.", &C::log_key_file),
+      Number("log_session_timeout_ms", "milliseconds", 6'000, 1'000, 60'000,
+             "How long those servers wait for a node before they take it for "
+             "dead; another node is then the coordinator.",
+             &C::log_session_timeout_ms),
+      Text("advertise", "text", "",
+           "HOST:PORT at which clients and other nodes reach this node; empty: "
+           "the address it listens on.",
+           &C::advertise),
+      Text("region", "text", "",
+           "Region this node runs in; clients prefer nodes of their own.",
+           &C::region),
+      Text("peers", "text", "",
+           "HOST:PORT[,HOST:PORT...] of other nodes, asked for a snapshot when "
+           "the log's history does not go back far enough. A name may stand "
+           "for several nodes, or for this one too.",
+           &C::peers),
+  };
+}
+
+std::vector<Property> NodeProperties() {
   using C = Config;
   return {
       Text("data_dir", "text", "",
@@ -99,47 +147,6 @@ std::vector<Property> MakeProperties() {
              "Payload bytes the log may hold; when used up, changes are "
              "refused rather than history lost. 0: not limited.",
              &C::log_budget_bytes),
-      Text("log_backend", "text", "local",
-           "Who keeps the log: local (this node alone, in data_dir), "
-           "zookeeper or etcd (several nodes share it).",
-           &C::log_backend),
-      Text("log_servers", "text", "",
-           "HOST:PORT[,HOST:PORT...] of the servers that keep a shared log.",
-           &C::log_servers),
-      Text("log_path", "text", "/kafed",
-           "Where the cluster's log is on those servers; each cluster has a "
-           "path of its own.",
-           &C::log_path),
-      Text("log_credentials", "text", "",
-           "File in secrets_dir with user:password for those servers, in one "
-           "line; empty: none are needed.",
-           &C::log_credentials),
-      Text("log_ca_file", "text", "",
-           "PEM file of who vouches for etcd's servers; empty: no TLS. The "
-           "ZooKeeper client has none.",
-           &C::log_ca_file),
-      Text("log_certificate_file", "text", "",
-           "PEM file of the certificate that this node shows etcd; together "
-           "with log_key_file.",
-           &C::log_certificate_file),
-      Text("log_key_file", "text", "",
-           "PEM file of the key of log_certificate_file.", &C::log_key_file),
-      Number("log_session_timeout_ms", "milliseconds", 6'000, 1'000, 60'000,
-             "How long those servers wait for a node before they take it for "
-             "dead; another node is then the coordinator.",
-             &C::log_session_timeout_ms),
-      Text("advertise", "text", "",
-           "HOST:PORT at which clients and other nodes reach this node; empty: "
-           "the address it listens on.",
-           &C::advertise),
-      Text("region", "text", "",
-           "Region this node runs in; clients prefer nodes of their own.",
-           &C::region),
-      Text("peers", "text", "",
-           "HOST:PORT[,HOST:PORT...] of other nodes, asked for a snapshot when "
-           "the log's history does not go back far enough. A name may stand "
-           "for several nodes, or for this one too.",
-           &C::peers),
       Number("free_space_floor_bytes", "bytes", 256ull << 20, 0, UINT64_MAX,
              "Changes are refused when less disk space than this would be "
              "left. 0: not looked at, as where a file system does not tell; "
@@ -279,7 +286,8 @@ absl::Status CheckOneOf(const std::string& name, const std::string& value,
   }
   std::string list;
   for (const std::string& each : allowed) {
-    list += (list.empty() ? "" : ", ") + each;
+    list += list.empty() ? "" : ", ";
+    list += each;
   }
   return absl::InvalidArgumentError("configuration " + name + ": '" + value +
                                     "' is not one of " + list);
@@ -362,7 +370,11 @@ std::vector<std::string> SplitAddresses(const std::string& list) {
 }
 
 const std::vector<Property>& Properties() {
-  static const std::vector<Property> properties = MakeProperties();
+  static const std::vector<Property> properties = [] {
+    std::vector<Property> all = NodeProperties();
+    for (Property& each : ClusterProperties()) all.push_back(std::move(each));
+    return all;
+  }();
   return properties;
 }
 

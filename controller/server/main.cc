@@ -160,6 +160,37 @@ int WrongUsage(const CLI::App& app, const CLI::ParseError& error) {
   return kExitUsage;
 }
 
+void AddRestoreOptions(CLI::App* restore, RestoreOptions* options,
+                       std::string* credentials) {
+  restore
+      ->add_option("--from", options->from,
+                   "Backup, as `kafedctl snapshot save` writes it")
+      ->required();
+  restore
+      ->add_option("--data-dir", options->directory,
+                   "Folder that is new or empty")
+      ->required();
+  restore->add_option("--incarnation", options->incarnation,
+                      "Its counter: above that of every incarnation that ever "
+                      "served (the backup's plus 1)");
+  restore->add_option("--log-backend", options->backend,
+                      "Who keeps the log: local (default), zookeeper or etcd");
+  restore->add_option("--log-servers", options->quorum.servers,
+                      "HOST:PORT[,HOST:PORT...] of those servers");
+  restore
+      ->add_option("--log-path", options->quorum.path,
+                   "Where the log will be on them; nothing is there yet")
+      ->default_val("/kafed");
+  restore->add_option("--log-ca-file", options->quorum.ca_file,
+                      "As of a node: TLS to etcd");
+  restore->add_option("--log-certificate-file",
+                      options->quorum.certificate_file, "As of a node");
+  restore->add_option("--log-key-file", options->quorum.key_file,
+                      "As of a node");
+  restore->add_option("--log-credentials", *credentials,
+                      "File with user:password for them, in one line");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"kafed, a federated Kafka metadata controller", "kafed"};
   app.set_version_flag("--version", std::string("kafed ") + kVersion);
@@ -177,34 +208,8 @@ int Main(int argc, char** argv) {
   RestoreOptions restore_options;
   CLI::App* restore = app.add_subcommand(
       "restore", "Make a data directory of a backup, as a new incarnation");
-  restore
-      ->add_option("--from", restore_options.from,
-                   "Backup, as `kafedctl snapshot save` writes it")
-      ->required();
-  restore
-      ->add_option("--data-dir", restore_options.directory,
-                   "Folder that is new or empty")
-      ->required();
-  restore->add_option("--incarnation", restore_options.incarnation,
-                      "Its counter: above that of every incarnation that ever "
-                      "served (the backup's plus 1)");
   std::string restore_credentials;
-  restore->add_option("--log-backend", restore_options.backend,
-                      "Who keeps the log: local (default), zookeeper or etcd");
-  restore->add_option("--log-servers", restore_options.quorum.servers,
-                      "HOST:PORT[,HOST:PORT...] of those servers");
-  restore
-      ->add_option("--log-path", restore_options.quorum.path,
-                   "Where the log will be on them; nothing is there yet")
-      ->default_val("/kafed");
-  restore->add_option("--log-ca-file", restore_options.quorum.ca_file,
-                      "As of a node: TLS to etcd");
-  restore->add_option("--log-certificate-file",
-                      restore_options.quorum.certificate_file, "As of a node");
-  restore->add_option("--log-key-file", restore_options.quorum.key_file,
-                      "As of a node");
-  restore->add_option("--log-credentials", restore_credentials,
-                      "File with user:password for them, in one line");
+  AddRestoreOptions(restore, &restore_options, &restore_credentials);
   std::string verify_directory;
   std::string salvage;
   CLI::App* verify = app.add_subcommand(

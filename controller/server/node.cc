@@ -149,7 +149,7 @@ absl::Status Node::Parts::Recover(const Clock& clock) {
   ASSIGN_OR_RETURN(federation::Image image,
                    RecoverOrJoin(&disk.log(), disk.snapshots.get(), seeds));
   if (!image.head().index.valid()) {
-    const absl::Status first =
+    absl::Status first =
         BeginIncarnation(&disk.log(),
                          {.node_id = disk.node_number(),
                           .now_ms = static_cast<uint64_t>(clock.Wall().count()),

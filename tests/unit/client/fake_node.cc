@@ -55,7 +55,7 @@ v1::Row PartitionRowOf(uint32_t topic, uint32_t number, uint32_t sub_cluster,
 }
 
 v1::Row KeyRowOf(uint32_t topic, const std::string& key,
-                 std::vector<uint32_t> partitions) {
+                 const std::vector<uint32_t>& partitions) {
   v1::Row row;
   row.mutable_key()->set_topic_id(topic);
   row.mutable_key()->set_key(key);

@@ -28,7 +28,7 @@ v1::Row PartitionRowOf(uint32_t topic, uint32_t number, uint32_t sub_cluster,
                        uint64_t epoch = 1,
                        v1::SegmentState state = v1::SEGMENT_STATE_OPEN);
 v1::Row KeyRowOf(uint32_t topic, const std::string& key,
-                 std::vector<uint32_t> partitions);
+                 const std::vector<uint32_t>& partitions);
 v1::Row Deleted(v1::Row row);
 
 class FakeNode : public std::enable_shared_from_this<FakeNode> {

@@ -18,7 +18,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 class Service final : public v1::Routing::Service {
  public:
-  explicit Service(std::shared_ptr<FakeNode> node)
+  explicit Service(const std::shared_ptr<FakeNode>& node)
       : connection_(node->connector()("")) {}
 
   grpc::Status Follow(
@@ -64,8 +64,9 @@ class Service final : public v1::Routing::Service {
  private:
   template <typename T>
   static grpc::Status Fill(absl::StatusOr<T> answer, T* response) {
-    if (answer.ok()) *response = *std::move(answer);
-    return ToGrpc(answer.status());
+    if (!answer.ok()) return ToGrpc(answer.status());
+    *response = *std::move(answer);
+    return grpc::Status::OK;
   }
   const std::unique_ptr<NodeConnection> connection_;
 };

@@ -120,6 +120,7 @@ TEST_F(ProducerTest, KeepsTheOrderOfAKeyUnderFourThreads) {
   Start();
   constexpr int kEach = 2'000;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kEach; ++i) {
