@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include "common/status_macros.h"
@@ -293,6 +294,11 @@ absl::Status CheckOneOf(const std::string& name, const std::string& value,
                                     "' is not one of " + list);
 }
 
+absl::Status NotAnAddress(const std::string& name, const std::string& value) {
+  return absl::InvalidArgumentError("configuration " + name + ": '" + value +
+                                    "' is not HOST:PORT");
+}
+
 absl::Status CheckAddressList(const std::string& name,
                               const std::string& list) {
   for (const std::string& address : SplitAddresses(list)) {
@@ -303,8 +309,7 @@ absl::Status CheckAddressList(const std::string& name,
         colon != std::string::npos && colon > 0 &&
         std::from_chars(address.data() + colon + 1, end, port).ptr == end;
     if (!number || port == 0 || port > 65'535) {
-      return absl::InvalidArgumentError("configuration " + name + ": '" +
-                                        address + "' is not HOST:PORT");
+      return NotAnAddress(name, address);
     }
   }
   return absl::OkStatus();
@@ -372,7 +377,9 @@ std::vector<std::string> SplitAddresses(const std::string& list) {
 const std::vector<Property>& Properties() {
   static const std::vector<Property> properties = [] {
     std::vector<Property> all = NodeProperties();
-    for (Property& each : ClusterProperties()) all.push_back(std::move(each));
+    std::vector<Property> more = ClusterProperties();
+    all.insert(all.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
     return all;
   }();
   return properties;
