@@ -35,7 +35,7 @@ absl::Status JournaledLog::Load() {
   ASSIGN_OR_RETURN(const LogTable::Bounds bounds, store_.log().ReadBounds());
   last_ = bounds.last;
   first_ = bounds.first.valid() ? bounds.first : Next(bounds.last);
-  queued_ = last_;
+  queued_ = offered_ = last_;
   if (!bounds.first.valid()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const StoredEntry newest, store_.log().Get(last_));
   running_bytes_ = newest.running_bytes;
@@ -124,7 +124,7 @@ void JournaledLog::Offer(LogIndex first, std::span<const LogEntry> entries) {
   std::lock_guard lock(mutex_);
   LogIndex index = first;
   for (const LogEntry& entry : entries) {
-    // What does not follow is left for FillTo, which is told by the next one.
+    // What does not follow is left for FillTo.
     const bool wanted = index > queued_ && queue_bytes_ < kMaxQueueBytes;
     if (wanted && (queue_.empty() || index == Next(queue_.back().index))) {
       queue_.push_back(entry);
@@ -133,6 +133,7 @@ void JournaledLog::Offer(LogIndex first, std::span<const LogEntry> entries) {
       taken_bytes_ += entry.payload.size();
       queued_ = index;
     }
+    offered_ = std::max(offered_, index);
     index = Next(index);
   }
   changed_.notify_all();
@@ -142,8 +143,9 @@ void JournaledLog::Loop() {
   bool told = false;
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    changed_.wait(lock, [&] { return stopping_ || last_ < offered_; });
+    if (last_ >= offered_) return;
+    const LogIndex offered = offered_;
     std::vector<LogEntry> entries;
     size_t bytes = 0;
     while (!queue_.empty() && bytes < kBatchBytes) {
@@ -153,7 +155,7 @@ void JournaledLog::Loop() {
     }
     queue_bytes_ -= bytes;
     lock.unlock();
-    const absl::Status written = WriteNext(std::move(entries));
+    const absl::Status written = CatchUp(std::move(entries), offered);
     if (!written.ok() && !std::exchange(told, true)) {
       LogWarning("this node's copy of the log can't be written",
                  {{"why", written}});
@@ -173,8 +175,10 @@ void JournaledLog::Loop() {
   }
 }
 
-absl::Status JournaledLog::WriteNext(std::vector<LogEntry> entries) {
+absl::Status JournaledLog::CatchUp(std::vector<LogEntry> entries,
+                                   LogIndex offered) {
   std::lock_guard writing(write_mutex_);
+  if (entries.empty()) return FillTo(Next(offered));
   const LogIndex first = entries.front().index;
   if (first > Next(journaled())) RETURN_IF_ERROR(FillTo(first));
   return Write(entries);

@@ -71,7 +71,9 @@ class JournaledLog : public SharedLog {
   absl::Status CheckCopy(LogIndex last);
   void Offer(LogIndex first, std::span<const LogEntry> entries);
   void Loop();
-  absl::Status WriteNext(std::vector<LogEntry> entries);
+  // Writes `entries`, with what is missing before them; without any, all that
+  // is missing up to `offered`.
+  absl::Status CatchUp(std::vector<LogEntry> entries, LogIndex offered);
   // What is missing before `wanted`.
   absl::Status FillTo(LogIndex wanted);
   absl::Status Write(std::span<const LogEntry> entries);
@@ -87,7 +89,8 @@ class JournaledLog : public SharedLog {
   mutable std::condition_variable changed_;
   std::deque<LogEntry> queue_;
   size_t queue_bytes_ = 0;
-  LogIndex queued_;  // the last that was queued or written
+  LogIndex queued_;   // the last that was queued or written
+  LogIndex offered_;  // the last that is known to stand
   LogIndex first_;   // of the copy; one beyond last_ when there is none
   LogIndex last_;
   bool stopping_ = false;

@@ -130,11 +130,8 @@ TEST_F(JournaledLogTest, AFailingDiskDelaysNothingAndIsMadeUpFor) {
   EXPECT_EQ(log_->Read(LogIndex(2), kEverything).value(),
             AtIndex(2, MakeEntries(2, 4)));
   failing_ = false;
-  for (uint64_t index = 6; !log_->WaitJournaled(LogIndex(5), milliseconds(50));
-       ++index) {
-    ASSERT_LT(index, 1'000u);
-    ASSERT_TRUE(log_->AppendAt(LogIndex(index), MakeEntry(index)).ok());
-  }
+  // Although nothing new comes.
+  ASSERT_TRUE(log_->WaitJournaled(LogIndex(5), kLong));
   EXPECT_EQ(Copy(1, 5), AtIndex(1, MakeEntries(1, 5)));
 }
 
