@@ -19,6 +19,7 @@ std::unique_ptr<CommandTree> MakeCommandTree() {
   AddEventsCommand(root);
   AddSnapshotCommands(root);
   AddNodeCommands(root);
+  AddLogCommands(root);
   AddUpgradeCommands(root);
   AddStatusCommand(root);
   AddProduceCommand(root);

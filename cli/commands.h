@@ -16,6 +16,7 @@ void AddRouteCommands(Command root);
 void AddEventsCommand(Command root);
 void AddSnapshotCommands(Command root);
 void AddNodeCommands(Command root);
+void AddLogCommands(Command root);
 void AddUpgradeCommands(Command root);
 void AddStatusCommand(Command root);
 void AddProduceCommand(Command root);

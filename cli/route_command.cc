@@ -1,5 +1,6 @@
 // kafedctl route, explain, members and subscriptions: where messages go, why,
 // and who reads them.
+#include <functional>
 #include <map>
 
 #include "cli/commands.h"
@@ -57,7 +58,16 @@ absl::StatusOr<std::vector<std::string>> ReadKeys(
   return keys;
 }
 
-absl::Status Route(const std::vector<std::string>& arguments, Invocation* run) {
+// For reads: the answer has all that was acknowledged before.
+void AddLinearizable(Command verb, std::function<void()> set) {
+  verb.Flag("--linearizable",
+            "Ask the log first, so that the answer has every change that was "
+            "acknowledged before, at whichever node",
+            std::move(set));
+}
+
+absl::Status Route(const std::vector<std::string>& arguments, bool linearizable,
+                   Invocation* run) {
   ASSIGN_OR_RETURN(const std::vector<std::string> keys,
                    ReadKeys(arguments, run->streams().in));
   size_t failed = 0;
@@ -74,6 +84,7 @@ absl::Status Route(const std::vector<std::string>& arguments, Invocation* run) {
   std::vector<std::string> errors;
   for (size_t at = 0; at < keys.size(); at += kKeysPerCall) {
     v1::RouteRequest request;
+    request.set_linearizable(linearizable);
     const size_t end = std::min(at + kKeysPerCall, keys.size());
     for (size_t i = at; i < end; ++i) request.add_keys(keys[i]);
     v1::RouteResponse response;
@@ -97,7 +108,11 @@ void AddRoute(Command root) {
   Command route = root.Verb("route", "Where messages of these keys go");
   route.Positional("KEY", "Keys as TOPIC/ID; - reads them from stdin",
                    Into(keys.get()), Command::Count::kMany);
-  route.Runs([keys](Invocation* run) { return Route(*keys, run); });
+  auto linearizable = std::make_shared<bool>(false);
+  AddLinearizable(route, [linearizable] { *linearizable = true; });
+  route.Runs([keys, linearizable](Invocation* run) {
+    return Route(*keys, *linearizable, run);
+  });
 }
 
 void AddExplain(Command root) {
@@ -128,6 +143,7 @@ void AddMembers(Command root) {
   members.Option("--topic", "TOPIC",
                  "Unicast topic (default: the only one there is)",
                  Into(request->mutable_topic()));
+  AddLinearizable(members, [request] { request->set_linearizable(true); });
   members.Runs([request](Invocation* run) -> absl::Status {
     v1::RouteMembersResponse response;
     RETURN_IF_ERROR(run->Call(*request, &response));
@@ -199,6 +215,8 @@ void AddSubscriptions(Command root) {
       root.Verb("subscriptions", "Every chain a host's agent must read");
   subscriptions.Positional("HOST", "Id of the host",
                            Into(request->mutable_host()));
+  AddLinearizable(subscriptions,
+                  [request] { request->set_linearizable(true); });
   subscriptions.Runs([request](Invocation* run) -> absl::Status {
     v1::SubscriptionsResponse response;
     RETURN_IF_ERROR(run->Call(*request, &response));

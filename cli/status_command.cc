@@ -71,6 +71,10 @@ absl::Status ShowStatus(Invocation* run) {
                   static_cast<int64_t>(it.uptime_ms() / 1000 * 1000)))},
        {"Log kept from", std::to_string(it.position().incarnation()) + ":" +
                              std::to_string(it.log_first_index())},
+       {"Log", it.log_backend() == "local"
+                   ? it.log_backend()
+                   : it.log_backend() + ", this node was at its tail " +
+                         std::to_string(it.lag_ms()) + " ms ago"},
        {"Followers", std::to_string(it.followers())},
        {"Sessions", std::to_string(it.sessions())},
        {"Pending markers", std::to_string(it.pending_markers())},

@@ -203,7 +203,7 @@ void Mirror::Run() {
       if (stopping_) return;
       last_error_ = Annotate(status, address);
     }
-    LogInfo("the stream of the route view ended; trying the next node",
+    LogInfo("the stream of the route view ended at this node; trying the next",
             {{"address", address}, {"error", status}});
     pause = nodes_.AllAsked() ? backoff_.Next() : milliseconds(0);
   }

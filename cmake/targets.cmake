@@ -4,6 +4,7 @@ function(kafed_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC kafed_options ${ARG_DEPS})
+  kafed_use_precompiled(${name} library ${ARG_DEPS})
 endfunction()
 
 # kafed_binary(NAME SOURCES main.cc ... DEPS x ...): a program in bin/.
@@ -32,6 +33,7 @@ function(kafed_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE kafed_options ${ARG_DEPS}
     GTest::gmock GTest::gtest_main)
+  kafed_use_precompiled(${name} test ${ARG_DEPS})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES
     LABELS "unit;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})

@@ -24,6 +24,7 @@ FORMAT = "clang-format-14"
 TIDY = "clang-tidy-14"
 TIDY_AT_ONCE = 2
 DEV_BUILD = ROOT / "build" / "dev"
+COMMANDS = ROOT / "build" / ".setup"  # the dev build's, as clang-tidy reads
 
 
 def check_format(fix):
@@ -104,9 +105,16 @@ class Tidy:
     def __init__(self):
         self._cache = ROOT / "build" / ".setup" / "tidy"
         self._cache.mkdir(parents=True, exist_ok=True)
-        self.sources = {
-            os.path.relpath(entry["file"], ROOT) for entry in
-            json.loads((DEV_BUILD / "compile_commands.json").read_text())}
+        commands = json.loads(
+            (DEV_BUILD / "compile_commands.json").read_text())
+        # clang can't read gcc's precompiled headers, and each file is to
+        # include what it uses.
+        for entry in commands:
+            entry["command"] = re.sub(
+                r"-Winvalid-pch -include \S+", "", entry["command"])
+        (COMMANDS / "compile_commands.json").write_text(json.dumps(commands))
+        self.sources = {os.path.relpath(entry["file"], ROOT)
+                        for entry in commands}
         self._base = hashlib.sha256(
             (ROOT / ".clang-tidy").read_bytes() +
             "".join(source_tree.read(n) or ""
@@ -120,7 +128,7 @@ class Tidy:
         if stamp.exists():
             return []
         result = subprocess.run(
-            [TIDY, "--quiet", "-p", str(DEV_BUILD), name], cwd=ROOT,
+            [TIDY, "--quiet", "-p", str(COMMANDS), name], cwd=ROOT,
             check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if result.returncode == 0:
             stamp.touch()

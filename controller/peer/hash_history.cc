@@ -5,13 +5,29 @@
 
 namespace kafed::controller {
 
+std::vector<std::string> HashHistory::TablesThatDiffer(
+    const v1::PeerStateResponse& peer) const {
+  std::vector<std::string> names;
+  absl::MutexLock lock(&mutex_);
+  const auto at = hashes_.find(peer.position().index());
+  if (at == hashes_.end() || peer.position().nonce() != nonce_) return names;
+  for (const v1::TableHash& theirs : peer.hashes()) {
+    if (theirs.table() >= federation::kTables) continue;
+    const TableDigest& mine = at->second.tables[theirs.table()];
+    if (mine.low == theirs.low() && mine.high == theirs.high()) continue;
+    names.emplace_back(
+        federation::TableName(static_cast<federation::Table>(theirs.table())));
+  }
+  return names;
+}
+
 HashVerdict CompareHashes(
     const std::vector<v1::IndexHash>& mine,
     const std::vector<std::vector<v1::IndexHash>>& theirs) {
   using Hash = std::pair<uint64_t, uint64_t>;
   for (const v1::IndexHash& own : mine) {
     const Hash here{own.low(), own.high()};
-    HashVerdict verdict{own.index(), 1, 0};
+    HashVerdict verdict{own.index(), 1, 0, {}};
     std::map<Hash, size_t> others;
     for (const std::vector<v1::IndexHash>& peer : theirs) {
       const auto at = std::lower_bound(

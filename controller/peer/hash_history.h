@@ -4,8 +4,10 @@
 // Thread-safe.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -25,7 +27,11 @@ class HashHistory {
     absl::MutexLock lock(&mutex_);
     if (image.head().incarnation.nonce != nonce_) hashes_.clear();
     nonce_ = image.head().incarnation.nonce;
-    hashes_[index] = image.Hash();
+    AtIndex& at = hashes_[index];
+    at.image = image.Hash();
+    for (int i = 0; i < federation::kTables; ++i) {
+      at.tables[i] = image.table(static_cast<federation::Table>(i)).digest();
+    }
     while (hashes_.size() > kKept) hashes_.erase(hashes_.begin());
   }
 
@@ -33,20 +39,30 @@ class HashHistory {
     absl::MutexLock lock(&mutex_);
     std::vector<v1::IndexHash> list;
     list.reserve(hashes_.size());
-    for (const auto& [index, digest] : hashes_) {
+    for (const auto& [index, at] : hashes_) {
       v1::IndexHash hash;
       hash.set_index(index);
-      hash.set_low(digest.low);
-      hash.set_high(digest.high);
+      hash.set_low(at.image.low);
+      hash.set_high(at.image.high);
       list.push_back(std::move(hash));
     }
     return list;
   }
 
+  // Names of the tables in which a peer has something else at its position;
+  // none where this node does not know that position.
+  std::vector<std::string> TablesThatDiffer(
+      const v1::PeerStateResponse& peer) const;
+
  private:
+  struct AtIndex {
+    TableDigest image;
+    std::array<TableDigest, federation::kTables> tables;
+  };
+
   mutable absl::Mutex mutex_;
   uint64_t nonce_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<uint64_t, TableDigest> hashes_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, AtIndex> hashes_ ABSL_GUARDED_BY(mutex_);
 };
 
 // What a node finds when it compares its hashes with those of its peers, all by
@@ -55,6 +71,7 @@ struct HashVerdict {
   uint64_t index = 0;      // the first at which somebody differs; 0: nobody
   size_t with_me = 0;      // nodes with this node's hash there, itself included
   size_t most_others = 0;  // nodes with the most common other hash
+  std::string tables;      // what differs, as far as it could be told
   // More nodes agree on another image than on this one.
   bool minority() const { return most_others > with_me; }
 };

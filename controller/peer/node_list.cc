@@ -14,8 +14,7 @@ void FillThisNode(const RpcContext& context, const federation::Image& image,
   node->set_reachable(true);
   node->set_version(kVersion);
   *node->mutable_position() = PositionOf(image);
-  node->set_lag_ms(static_cast<uint64_t>(
-      (now - std::min(now, context.leases->ProvenAt())).count()));
+  node->set_lag_ms(LagMs(context));
   node->set_uptime_ms(
       static_cast<uint64_t>((now - context.started_at).count()));
   node->set_health(context.health());

@@ -130,8 +130,7 @@ grpc::ServerUnaryReactor* PeerService::State(grpc::CallbackServerContext* call,
     hash.set_rows(table.size());
   }
   const milliseconds now = context_.clock->Steady();
-  response->set_lag_ms(static_cast<uint64_t>(
-      (now - std::min(now, context_.leases->ProvenAt())).count()));
+  response->set_lag_ms(LagMs(context_));
   response->set_uptime_ms(
       static_cast<uint64_t>((now - context_.started_at).count()));
   response->set_health(context_.health());

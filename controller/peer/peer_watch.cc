@@ -1,8 +1,11 @@
 #include "controller/peer/peer_watch.h"
 
 #include <atomic>
+#include <set>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "controller/rpc/rpc_context.h"
@@ -155,8 +158,16 @@ void PeerWatch::Compare() {
     if (!Fresh(peer) || peer.state.position().nonce() != nonce) continue;
     theirs.emplace_back(peer.state.recent().begin(), peer.state.recent().end());
   }
-  const HashVerdict verdict = CompareHashes(hashes_.List(), theirs);
-  if (verdict.index != 0) differs_(verdict);
+  HashVerdict verdict = CompareHashes(hashes_.List(), theirs);
+  if (verdict.index == 0) return;
+  std::set<std::string> tables;
+  for (const PeerInfo& peer : List()) {
+    for (std::string& name : hashes_.TablesThatDiffer(peer.state)) {
+      tables.insert(std::move(name));
+    }
+  }
+  verdict.tables = absl::StrJoin(tables, ",");
+  differs_(verdict);
 }
 
 }  // namespace kafed::controller

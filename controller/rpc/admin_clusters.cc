@@ -6,6 +6,7 @@
 #include "common/status_macros.h"
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/status_conversion.h"
+#include "controller/write/newest_image.h"
 #include "federation/image/limits.h"
 #include "federation/image/spec_fields.h"
 #include "federation/placement/lbmrc.h"
@@ -81,6 +82,18 @@ absl::Status CheckLoad(const v1::ReportInstanceRequest& request,
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckReport(const v1::ReportInstanceRequest& request,
+                         const Image& image) {
+  const auto row =
+      image.Get<federation::Instance>(Table::kInstances, request.id());
+  if (!row) {
+    return absl::NotFoundError("id: no instance is called " +
+                               Quote(request.id()));
+  }
+  RETURN_IF_ERROR(CheckLoad(request, *row));
+  return CheckVpcs(request, image);
 }
 
 // Hosts of one entry when a new topic binds those that exist.
@@ -392,15 +405,15 @@ AdminService::Unary* AdminService::ReportInstance(
     Call* call, const v1::ReportInstanceRequest* request,
     v1::ReportInstanceResponse* response) {
   return Offload(call, [this, request, response]() -> absl::Status {
-    const auto image = context_.replica->image();
+    auto image = context_.replica->image();
+    if (!CheckReport(*request, *image).ok()) {
+      // What it names may have just been added at another node.
+      ASSIGN_OR_RETURN(image,
+                       NewestImage(context_.log, *context_.replica, kReadWait));
+      RETURN_IF_ERROR(CheckReport(*request, *image));
+    }
     const auto row =
         image->Get<federation::Instance>(Table::kInstances, request->id());
-    if (!row) {
-      return absl::NotFoundError("id: no instance is called " +
-                                 Quote(request->id()));
-    }
-    RETURN_IF_ERROR(CheckLoad(*request, *row));
-    RETURN_IF_ERROR(CheckVpcs(*request, *image));
     context_.loads->Set(request->id(),
                         {request->load().begin(), request->load().end()});
     const federation::LoadReports reports = context_.loads->Copy();

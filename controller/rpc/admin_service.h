@@ -93,6 +93,8 @@ class AdminService final : public v1::Admin::CallbackService {
                    v1::ListNodesResponse*) override;
   Unary* RemoveNode(Call*, const v1::RemoveNodeRequest*,
                     v1::MutationResponse*) override;
+  Unary* DescribeLog(Call*, const v1::DescribeLogRequest*,
+                     v1::DescribeLogResponse*) override;
   Unary* FinishUpgrade(Call*, const v1::FinishUpgradeRequest*,
                        v1::MutationResponse*) override;
 

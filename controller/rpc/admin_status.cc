@@ -244,6 +244,8 @@ AdminService::Unary* AdminService::Status(Call* call, const v1::StatusRequest*,
     response->set_pending_markers(image->table(Table::kPendingMarkers).size());
     response->set_memory_bytes(ResidentBytes());
     response->set_health(context_.health());
+    response->set_log_backend(context_.log_backend);
+    response->set_lag_ms(LagMs(context_));
     return absl::OkStatus();
   });
 }

@@ -13,6 +13,7 @@
 #include "common/uuid.h"
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/status_conversion.h"
+#include "controller/write/newest_image.h"
 #include "federation/plan/planners.h"
 #include "federation/plan/validate.h"
 
@@ -138,8 +139,9 @@ class ImportReactor final
       return absl::InvalidArgumentError("hosts: is empty; expected hosts");
     }
     fingerprint_ = Fingerprint(hosts_);
-    RETURN_IF_ERROR(CatchUp());
-    auto image = context_.replica->image();
+    // A refusal must not rest on what another node has changed since.
+    ASSIGN_OR_RETURN(auto image,
+                     NewestImage(context_.log, *context_.replica, kReadWait));
     if (const auto former = image->Get<federation::CompletedRequest>(
             Table::kRequests, options_.request_id())) {
       RETURN_IF_ERROR(CheckSameRequest(former->fingerprint, fingerprint_));
@@ -161,14 +163,6 @@ class ImportReactor final
     }
     image.reset();  // held, it would keep all that the import replaces
     return AddAll(resume);
-  }
-
-  // A refusal must not rest on what another node has changed since.
-  absl::Status CatchUp() {
-    return context_.writer
-        ->Run(
-            [](Draft*) -> absl::StatusOr<std::string> { return std::string(); })
-        .status();
   }
 
   // Some hosts of the import, as one command.

@@ -7,6 +7,7 @@
 #include "controller/rpc/router.h"
 #include "controller/rpc/status_conversion.h"
 #include "controller/session/client_clock.h"
+#include "controller/write/newest_image.h"
 
 namespace kafed::controller {
 namespace {
@@ -33,7 +34,7 @@ RoutingService::RoutingService(const RpcContext* context, FollowHub* hub)
 
 grpc::ServerUnaryReactor* RoutingService::Read(
     grpc::CallbackServerContext* call, const v1::Position& min_position,
-    Answer answer) {
+    bool linearizable, Answer answer) {
   const Position wanted{min_position.incarnation(),
                         LogIndex(min_position.index())};
   const LeaseTable& leases = *context_.leases;
@@ -43,13 +44,14 @@ grpc::ServerUnaryReactor* RoutingService::Read(
     const absl::Status same = CheckNonce("min_position", min_position, *image);
     if (!same.ok()) return Finish(call, same);
   }
-  if (image->position() >= wanted) {
+  if (!linearizable && image->position() >= wanted) {
     return Finish(call, answer(*image, proven_at));
   }
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  const bool taken = context_.workers->RunLong(
-      [this, wanted, proven_at, reactor, answer = std::move(answer)] {
-        const auto newer = context_.replica->WaitFor(wanted, kReadWait);
+  const bool taken =
+      context_.workers->RunLong([this, wanted, linearizable, proven_at, reactor,
+                                 answer = std::move(answer)] {
+        const auto newer = WaitFor(wanted, linearizable);
         reactor->Finish(
             ToGrpc(newer.ok() ? answer(**newer, proven_at) : newer.status()));
       });
@@ -58,6 +60,18 @@ grpc::ServerUnaryReactor* RoutingService::Read(
         "the node has too many calls waiting; try again later")));
   }
   return reactor;
+}
+
+absl::StatusOr<std::shared_ptr<const Image>> RoutingService::WaitFor(
+    Position wanted, bool linearizable) const {
+  if (linearizable) {
+    auto newest = NewestImage(context_.log, *context_.replica, kReadWait);
+    if (!newest.ok()) return Annotate(newest.status(), "linearizable");
+    if ((*newest)->position() >= wanted) return newest;
+  }
+  auto newer = context_.replica->WaitFor(wanted, kReadWait);
+  if (!newer.ok()) return Annotate(newer.status(), "min_position");
+  return newer;
 }
 
 absl::Status RoutingService::RouteKeys(const Image& image,
@@ -110,7 +124,7 @@ grpc::ServerUnaryReactor* RoutingService::Route(
                       ", expected 1 to " + std::to_string(kMaxRouteKeys)));
   }
   return Read(
-      call, request->min_position(),
+      call, request->min_position(), request->linearizable(),
       [this, request, response](const Image& image, milliseconds proven_at) {
         return RouteKeys(image, proven_at, *request, response);
       });
@@ -125,7 +139,7 @@ grpc::ServerUnaryReactor* RoutingService::RouteMembers(
     grpc::CallbackServerContext* call, const v1::RouteMembersRequest* request,
     v1::RouteMembersResponse* response) {
   return Read(
-      call, request->min_position(),
+      call, request->min_position(), request->linearizable(),
       [this, request, response](const Image& image, milliseconds proven_at) {
         response->mutable_lease()->set_remaining_ms(MemberLeaseMs(proven_at));
         *response->mutable_position() = PositionOf(image);
@@ -137,7 +151,7 @@ grpc::ServerUnaryReactor* RoutingService::Owner(
     grpc::CallbackServerContext* call, const v1::OwnerRequest* request,
     v1::OwnerResponse* response) {
   return Read(
-      call, request->min_position(),
+      call, request->min_position(), request->linearizable(),
       [this, request, response](const Image& image, milliseconds proven_at) {
         response->mutable_lease()->set_remaining_ms(MemberLeaseMs(proven_at));
         *response->mutable_position() = PositionOf(image);
@@ -148,7 +162,7 @@ grpc::ServerUnaryReactor* RoutingService::Owner(
 grpc::ServerUnaryReactor* RoutingService::Subscriptions(
     grpc::CallbackServerContext* call, const v1::SubscriptionsRequest* request,
     v1::SubscriptionsResponse* response) {
-  return Read(call, request->min_position(),
+  return Read(call, request->min_position(), request->linearizable(),
               [request, response](const Image& image, milliseconds) {
                 *response->mutable_position() = PositionOf(image);
                 return FindSubscriptions(image, *request, response);

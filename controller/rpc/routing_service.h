@@ -51,13 +51,15 @@ class RoutingService final : public v1::Routing::CallbackService {
  private:
   // Of the answers that have no topic of their own.
   uint32_t MemberLeaseMs(milliseconds proven_at) const;
-  // Runs `answer` with an image at min_position or after, and the last proof
+  // Runs `answer` with an image as the request wants it, and the last proof
   // that this node was at the tail: at once, or on a worker that waits for it.
   using Answer = std::function<absl::Status(const federation::Image& image,
                                             milliseconds proven_at)>;
   grpc::ServerUnaryReactor* Read(grpc::CallbackServerContext* call,
                                  const v1::Position& min_position,
-                                 Answer answer);
+                                 bool linearizable, Answer answer);
+  absl::StatusOr<std::shared_ptr<const federation::Image>> WaitFor(
+      Position wanted, bool linearizable) const;
   absl::Status RouteKeys(const federation::Image& image, milliseconds proven_at,
                          const v1::RouteRequest& request,
                          v1::RouteResponse* response) const;

@@ -59,7 +59,19 @@ struct RpcContext {
   std::function<uint32_t()> followers;
   // The nodes of the cluster, each as it answers now.
   std::function<void(v1::ListNodesResponse*)> list_nodes;
+  // What keeps the log: "local", "zookeeper" or "etcd".
+  std::string log_backend = "local";
+  // All of the answer but position and lag; blocks.
+  std::function<void(v1::DescribeLogResponse*)> describe_log;
 };
+
+// Milliseconds since the node last proved to be at the log's tail; 0 where the
+// log is its own.
+inline uint64_t LagMs(const RpcContext& context) {
+  const milliseconds now = context.clock->Steady();
+  const milliseconds proven_at = context.leases->ProvenAt();
+  return proven_at < now ? static_cast<uint64_t>((now - proven_at).count()) : 0;
+}
 
 // What calls get that the end of the node cuts short; clients try another.
 inline absl::Status ShuttingDown() {

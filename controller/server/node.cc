@@ -28,6 +28,7 @@
 #include "controller/session/fence_queue.h"
 #include "controller/version.h"
 #include "controller/write/follower.h"
+#include "controller/write/log_status.h"
 #include "controller/write/node_log.h"
 #include "controller/write/recovery.h"
 #include "controller/write/tail_prover.h"
@@ -68,15 +69,16 @@ void CheckVerdict(const HashVerdict& verdict) {
   const LogField index{"index", verdict.index};
   const LogField with_me{"nodes_with_this_image", verdict.with_me};
   const LogField others{"nodes_with_another", verdict.most_others};
+  const LogField tables{"tables", verdict.tables};
   if (verdict.minority()) {
     Fault(
         "this node's image differs from that of most nodes at the same "
         "position: keep its data directory for the developers, and start it "
         "again with an empty one",
-        {index, with_me, others});
+        {index, with_me, others, tables});
   }
   LogError("another node's image differs from this one's at the same position",
-           {index, with_me, others});
+           {index, with_me, others, tables});
 }
 
 }  // namespace
@@ -84,6 +86,7 @@ void CheckVerdict(const HashVerdict& verdict) {
 // In the order they are made; destroyed in reverse.
 struct Node::Parts {
   Config config;
+  NodeLogOptions log_options;
   NodeLog disk;
   std::unique_ptr<Replica> replica;
   std::unique_ptr<LeaseTable> leases;
@@ -124,22 +127,23 @@ struct Node::Parts {
 };
 
 absl::Status Node::Parts::OpenLog(const Clock& clock) {
-  NodeLogOptions options;
-  options.directory = config.data_dir;
-  options.free_space_floor_bytes = config.free_space_floor_bytes;
-  options.log_budget_bytes = config.log_budget_bytes;
-  options.backend = config.log_backend;
-  options.quorum.servers = config.log_servers;
-  options.quorum.path = config.log_path;
-  options.quorum.ca_file = config.log_ca_file;
-  options.quorum.certificate_file = config.log_certificate_file;
-  options.quorum.key_file = config.log_key_file;
-  options.quorum.session_timeout = milliseconds(config.log_session_timeout_ms);
+  log_options.directory = config.data_dir;
+  log_options.free_space_floor_bytes = config.free_space_floor_bytes;
+  log_options.log_budget_bytes = config.log_budget_bytes;
+  log_options.backend = config.log_backend;
+  log_options.quorum.servers = config.log_servers;
+  log_options.quorum.path = config.log_path;
+  log_options.quorum.ca_file = config.log_ca_file;
+  log_options.quorum.certificate_file = config.log_certificate_file;
+  log_options.quorum.key_file = config.log_key_file;
+  log_options.quorum.session_timeout =
+      milliseconds(config.log_session_timeout_ms);
   if (!config.log_credentials.empty()) {
     const std::string file = config.secrets_dir + "/" + config.log_credentials;
-    ASSIGN_OR_RETURN(options.quorum.credentials, ReadQuorumCredentials(file));
+    ASSIGN_OR_RETURN(log_options.quorum.credentials,
+                     ReadQuorumCredentials(file));
   }
-  ASSIGN_OR_RETURN(disk, NodeLog::Open(options, clock));
+  ASSIGN_OR_RETURN(disk, NodeLog::Open(log_options, clock));
   return absl::OkStatus();
 }
 
@@ -221,6 +225,10 @@ void Node::Parts::MakeContext(const Clock& clock) {
   context.followers = [this] { return hub ? hub->followers() : 0; };
   context.list_nodes = [this](v1::ListNodesResponse* response) {
     ListNodes(context, peers.get(), response);
+  };
+  context.log_backend = config.log_backend;
+  context.describe_log = [this](v1::DescribeLogResponse* response) {
+    DescribeLog(log_options, disk, response);
   };
   metrics = NodeMetrics({&context, snapshotter.get(), &coordinator->stats()});
 }

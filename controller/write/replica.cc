@@ -38,7 +38,7 @@ absl::StatusOr<std::shared_ptr<const federation::Image>> Replica::WaitFor(
   };
   if (!mutex_.AwaitWithTimeout(absl::Condition(&there),
                                absl::Milliseconds(timeout.count()))) {
-    return absl::DeadlineExceededError("min_position: this node is at " +
+    return absl::DeadlineExceededError("this node is at " +
                                        ToString(image_->position()) +
                                        ", asked for " + ToString(position));
   }

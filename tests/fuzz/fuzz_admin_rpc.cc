@@ -11,6 +11,7 @@
 #include <set>
 
 #include "common/uuid.h"
+#include "controller/peer/node_list.h"
 #include "controller/rpc/admin_service.h"
 #include "controller/rpc/routing_service.h"
 #include "controller/session/follow_session.h"
@@ -102,6 +103,12 @@ class Server {
     };
     context_.health = [] { return std::string("ok"); };
     context_.followers = [] { return 0u; };
+    context_.list_nodes = [this](v1::ListNodesResponse* response) {
+      ListNodes(context_, nullptr, response);
+    };
+    context_.describe_log = [](v1::DescribeLogResponse* response) {
+      response->set_backend("local");
+    };
   }
 
   grpc::Status Call(const std::string& path, const Message& request,
@@ -223,7 +230,7 @@ class Player {
   static bool IsRead(const std::string& kind) {
     return kind.starts_with("List") || kind.starts_with("Describe") ||
            kind.starts_with("Route") || kind == "Explain" || kind == "Status" ||
-           kind == "SaveSnapshot" || kind == "Owner" ||
+           kind == "Nodes" || kind == "SaveSnapshot" || kind == "Owner" ||
            kind == "Subscriptions" || kind.starts_with("ReportR") ||
            kind.starts_with("ReportD") || kind == "Follow";
   }

@@ -305,7 +305,8 @@ CALLS = [
     # requests without a field, or with one that cannot be wrong
     *((call, NO_MESSAGE, UNDECODABLE, "") for call in (
         "ListTopics", "ListInstances", "ListSessions", "Status",
-        "SaveSnapshot", "ListNodes", "Nodes", "FinishUpgrade", "State")),
+        "SaveSnapshot", "ListNodes", "Nodes", "FinishUpgrade", "State",
+        "DescribeLog")),
     # nodes
     ("RemoveNode", A.RemoveNodeRequest(node_id=77), NOT_FOUND,
      "node_id: there is no node 77"),

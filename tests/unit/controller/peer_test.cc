@@ -1,4 +1,5 @@
 // What nodes conclude from what they know of each other; no network in it.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -52,6 +53,33 @@ TEST(HashHistoryTest, KeepsTheNewestOfOneIncarnation) {
   ASSERT_EQ(history.List().size(), 1u);
   EXPECT_EQ(history.List()[0].index(), 1u);
   EXPECT_EQ(history.List()[0].low(), bench.replica->image()->Hash().low);
+}
+
+TEST(HashHistoryTest, SaysWhichTablesDiffer) {
+  NodeBench bench;
+  HashHistory history;
+  const auto image = bench.replica->image();
+  history.Add(*image);
+  v1::PeerStateResponse peer;
+  *peer.mutable_position() = PositionOf(*image);
+  for (int i = 0; i < federation::kTables; ++i) {
+    const auto digest =
+        image->table(static_cast<federation::Table>(i)).digest();
+    v1::TableHash& hash = *peer.add_hashes();
+    hash.set_table(static_cast<uint32_t>(i));
+    hash.set_low(digest.low);
+    hash.set_high(digest.high);
+  }
+  EXPECT_TRUE(history.TablesThatDiffer(peer).empty());
+  const auto hosts = static_cast<int>(federation::Table::kHosts);
+  peer.mutable_hashes(hosts)->set_low(peer.hashes(hosts).low() + 1);
+  peer.add_hashes()->set_table(1'000);  // of a newer version
+  EXPECT_THAT(
+      history.TablesThatDiffer(peer),
+      testing::ElementsAre(std::string(TableName(federation::Table::kHosts))));
+  // At a position that this node does not know, nothing can be said.
+  peer.mutable_position()->set_index(99);
+  EXPECT_TRUE(history.TablesThatDiffer(peer).empty());
 }
 
 TEST(TrimBeforeTest, WhatAMajorityHoldsMayGo) {

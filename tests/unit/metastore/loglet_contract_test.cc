@@ -8,6 +8,7 @@
 #include "metastore/log/chain_register.h"
 #include "metastore/log/local_loglet.h"
 #include "metastore/log/memory_loglet.h"
+#include "metastore/log/memory_quorum.h"
 #include "metastore/log/virtual_log.h"
 #include "tests/unit/metastore/temp_directory.h"
 
@@ -21,6 +22,20 @@ class MemoryBed : public Bed {
     return std::make_unique<MemoryLoglet>(
         MemoryLogletOptions{LogIndex(1), budget_bytes}, clock);
   }
+};
+
+class MemoryQuorumBed : public Bed {
+ public:
+  std::unique_ptr<SharedLog> Open(uint64_t budget_bytes,
+                                  const Clock& clock) override {
+    auto log = MemoryQuorumLoglet::Open(
+        &servers_, {"/log", LogIndex(1), budget_bytes}, clock);
+    if (!log.ok()) Fault("cannot open", {{"error", log.status()}});
+    return *std::move(log);
+  }
+
+ private:
+  MemoryServers servers_;
 };
 
 class LocalBed : public Bed {
@@ -62,6 +77,8 @@ INSTANTIATE_TEST_SUITE_P(
     Logs, LogletContractTest,
     ::testing::Values(
         BedParam{"Memory", [] { return std::make_unique<MemoryBed>(); }},
+        BedParam{"MemoryQuorum",
+                 [] { return std::make_unique<MemoryQuorumBed>(); }},
         BedParam{"Local", [] { return std::make_unique<LocalBed>(); }},
         BedParam{"Virtual", [] { return std::make_unique<VirtualBed>(); }}),
     BedName);

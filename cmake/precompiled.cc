@@ -1,0 +1,1 @@
+// Nothing: the precompiled headers are what this library is for.
