@@ -91,7 +91,7 @@ class JournaledLog : public SharedLog {
   size_t queue_bytes_ = 0;
   LogIndex queued_;   // the last that was queued or written
   LogIndex offered_;  // the last that is known to stand
-  LogIndex first_;   // of the copy; one beyond last_ when there is none
+  LogIndex first_;    // of the copy; one beyond last_ when there is none
   LogIndex last_;
   bool stopping_ = false;
   std::thread thread_;

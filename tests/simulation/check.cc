@@ -89,6 +89,12 @@ std::string Describe(const Operation& operation) {
          std::to_string(operation.index);
 }
 
+// A refusal of a retry says nothing of the attempt before it, which may still
+// be under way at another node: docs/concepts/failure-model.md.
+bool RefusedOnlyAgain(const Operation& operation) {
+  return !operation.ok && operation.attempts > 1;
+}
+
 // One answer against the log.
 std::string CheckOne(const Operation& operation, const Facts& facts) {
   const uint64_t tail = facts.image.head().index.value();
@@ -112,7 +118,7 @@ std::string CheckOne(const Operation& operation, const Facts& facts) {
     return "";
   }
   if (facts.requests.contains(operation.request_id)) {
-    return "was refused and is carried out";
+    return RefusedOnlyAgain(operation) ? "" : "was refused and is carried out";
   }
   const bool there = operation.kind == Kind::kCreate;
   if (operation.error.find("all hosts") != std::string::npos) return "";
@@ -169,7 +175,10 @@ std::vector<std::string> Cluster::Check() {
   }
   std::map<Kind, uint64_t> acknowledged;
   for (const Operation& operation : history_.operations) {
-    if (operation.ok) ++acknowledged[operation.kind];
+    if (operation.ok || (RefusedOnlyAgain(operation) &&
+                         facts.requests.contains(operation.request_id))) {
+      ++acknowledged[operation.kind];
+    }
     if (plant_ == Plant::kApplyTwice) continue;  // there are no ids to check
     if (const std::string bad = CheckOne(operation, facts); !bad.empty()) {
       wrong.push_back(Describe(operation) + " " + bad);

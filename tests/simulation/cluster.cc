@@ -286,6 +286,7 @@ void Cluster::Carry(Operation* operation) {
   while (true) {
     const auto node = nodes_[Dice(nodes_.size())];
     const nanoseconds sent = scheduler_.now();
+    ++operation->attempts;
     ReplyPtr reply;
     const bool came = Ask(
         node,

@@ -62,6 +62,7 @@ struct Operation {
   uint64_t known = 0;
   // Of its answer.
   bool ok = false;
+  int attempts = 0;
   bool found = false;        // kRead: whether the VPC is there
   bool fenced = false;       // kJoin: waited until no older route is in use
   uint64_t index = 0;        // position of the answer; 0: it has none

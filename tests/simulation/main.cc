@@ -7,6 +7,7 @@
 //
 // Every run is a process of its own, whose addresses are not randomized, so a
 // seed replays to the byte. 0: all is well; 1: a run was not; 2: wrong usage.
+#include <malloc.h>
 #include <sys/personality.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ const std::vector<std::string>& PlantNames() {
 
 // Runs in a process of its own.
 [[noreturn]] void RunSeed(uint64_t seed, Plant plant, bool tell) {
+  mallopt(M_ARENA_MAX, 1);  // addresses are the order of allocations
   Scheduler scheduler;
   bool good = true;
   scheduler.Run(seed, [&] {

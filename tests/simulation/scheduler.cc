@@ -88,6 +88,9 @@ void EndTask(void* task) {
   Scheduler::Task* const next = scheduler.Next();
   self = nullptr;
   next->GiveTurn();
+  // For the system it lives on: what it would give back to it, at a time that
+  // nobody decides, would be found by others or not.
+  while (true) pause();
 }
 
 Scheduler::Scheduler() = default;
@@ -97,7 +100,9 @@ void Scheduler::Run(uint64_t seed, const std::function<void()>& work) {
   SystemCalls::Get();
   EndKey();
   the_scheduler = this;
-  random_ = seed * 0x9e3779b97f4a7c15u + 1;
+  // Two seeds must not be two places of one sequence.
+  random_ = seed * 0xd1342543de82ef95u;
+  random_ = Random();
   tasks_.push_back(std::make_unique<Task>());
   self = tasks_.back().get();
   living_.push_back(self);

@@ -247,6 +247,8 @@ int pthread_join(pthread_t thread, void** result) {
     if (at != sim::Threads().end()) {
       Scheduler::Get().AwaitEnd(at->second);
       sim::Threads().erase(at);
+      if (result != nullptr) *result = nullptr;
+      return 0;
     }
   }
   return SystemCalls::Get().join(thread, result);
