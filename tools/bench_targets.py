@@ -33,6 +33,18 @@ TARGETS = {
     "produce_overhead_throughput": [("at least 0.97", None, AT_LEAST, 0.97)],
     "produce_overhead_p99": [("at most 1.05", None, AT_MOST, 1.05)],
     "partitions_scale_flatness": [("at most 1.2", None, AT_MOST, 1.2)],
+    "commit_latency_1": [
+        ("1.5 x a plain create", "zookeeper_create", AT_MOST, 1.5)],
+    "commit_latency_1_etcd": [("1.5 x a plain put", "etcd_put", AT_MOST, 1.5)],
+    "commit_records_s": [
+        ("20 x plain creates, one at a time", "zookeeper_create", AT_LEAST,
+         20)],
+    "commit_records_etcd_s": [
+        ("20 x plain puts, one at a time", "etcd_put", AT_LEAST, 20)],
+    "catchup_records_s": [
+        ("faster than they were written", "import_of_them", AT_LEAST, 1)],
+    "failover_gap_read_ms": [("none beyond the usual", None, AT_MOST, 1)],
+    "failover_gap_write_ms": [("at most 1 s", None, AT_MOST, 1_000)],
 }
 
 # Why a target is not reached, as profiles say; shown only where one is not.

@@ -20,6 +20,7 @@ import sys
 import time
 
 import bench_calls
+import bench_cluster
 import bench_local
 import bench_node
 import bench_produce
@@ -27,7 +28,7 @@ import bench_report
 from bench_system import ROOT, Bench, say
 
 GROUPS = (bench_local.GROUPS + bench_node.GROUPS + bench_calls.GROUPS
-          + bench_produce.GROUPS)
+          + bench_produce.GROUPS + bench_cluster.GROUPS)
 LOAD = round(os.getloadavg()[0], 1)
 NAMES = {name: text for names, _ in GROUPS for name, text in names.items()}
 
@@ -136,7 +137,7 @@ def main():
               if wanted & set(names)]
     if args.plan:
         if not args.list and not args.report:
-            print("build bench" + (
+            print("build bench zookeeper" + (
                 " kafka" if wanted & set(bench_produce.PRODUCE) else ""))
         return 0
     if args.list:
