@@ -254,9 +254,28 @@ absl::Status ZooKeeperLoglet::DeleteEntries(LogIndex from, LogIndex before) {
 }
 
 absl::StatusOr<QuorumLoglet::Seen> ZooKeeperLoglet::Look(LogIndex next) {
+  const uint64_t changes = session_.changes();
+  if (next == watched_ && changes == looked_at_ + 1) {
+    // One event, and if the entry stands it was that one's: the gate is still
+    // watched. Should it have been the gate's, the entry's comes now, is one
+    // too many, and leads to the look below.
+    ASSIGN_OR_RETURN(auto entries, ReadEntries(next, 1));
+    if (!entries.empty()) {
+      NoteNews(std::move(entries));
+      watched_ = LogIndex(0);
+      ASSIGN_OR_RETURN(const bool more,
+                       session_.Exists(EntryPath(Next(next)), true));
+      watched_ = Next(next);
+      looked_at_ = changes;
+      return more ? Seen::kNext : Seen::kNothing;
+    }
+  }
+  watched_ = LogIndex(0);
   // The watches first: what comes behind them wakes.
   ASSIGN_OR_RETURN(const ZooKeeperNode gate, session_.Get(Child(kGate), true));
   ASSIGN_OR_RETURN(const bool more, session_.Exists(EntryPath(next), true));
+  watched_ = next;
+  looked_at_ = changes;
   if (gate.data != kOpen) return Seen::kMore;
   return more ? Seen::kNext : Seen::kNothing;
 }

@@ -69,6 +69,10 @@ class ZooKeeperLoglet : public QuorumLoglet {
 
   ZooKeeperSession& session_;
   std::set<uint64_t> buckets_;  // known to be there; only Write uses it
+  // The entry that is watched beside the gate, and changes() before; 0: none.
+  // Only Look uses them.
+  LogIndex watched_{0};
+  uint64_t looked_at_ = 0;
 };
 
 }  // namespace kafed::metastore
