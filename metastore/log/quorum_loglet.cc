@@ -320,6 +320,8 @@ absl::StatusOr<std::vector<LogEntry>> QuorumLoglet::Read(LogIndex from,
       if (!add(at->second)) return read;
     }
   }
+  // What comes behind the tail that is known will be told of.
+  if (!read.empty() && next > signal_.Get()) return read;
   bool more = true;
   for (size_t count = 1; more;) {
     auto found = ReadEntries(next, count);
