@@ -4,6 +4,7 @@ ZooKeeper or etcd."""
 import contextlib
 import json
 import os
+import pathlib
 import re
 import resource
 import shutil
@@ -14,7 +15,7 @@ import urllib.request
 
 from bench_system import (POLL_S, Node, Service, child_process, http_ok, say)
 from etcd_cluster import EtcdCluster
-from zookeeper_ensemble import PRODUCTION_JAVA, ZooKeeperEnsemble
+from zookeeper_ensemble import CLASSES, PRODUCTION_JAVA, ZooKeeperEnsemble
 
 COMMITS = {
     "commit_latency_1":
@@ -63,6 +64,12 @@ PIPELINED = 1_000
 AWAY_HOSTS = 40_000
 QUIET_S, LOOK_S = 9, 9
 PLAIN = {"zookeeper": "zookeeper_create", "etcd": "etcd_put"}
+
+
+def zookeeper_version():
+    # The package has a second name with the version for the jar.
+    jars = pathlib.Path(CLASSES).parent.glob("zookeeper-[0-9]*.jar")
+    return next((jar.stem.partition("-")[2] for jar in jars), "unknown")
 
 
 class Cluster(Service):

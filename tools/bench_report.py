@@ -35,11 +35,11 @@ METHOD = """\
 `./dev bench --json FILE` measures, `./dev bench --report FILE` writes this
 page. Everything runs on one machine over loopback: the release build of
 `kafed`, `redis-server`, `etcd` and ZooKeeper with folders and ports of their
-own, and one Apache Kafka broker. What is compared is measured in turn (interleaved rounds,
-three to five, inside one program or between several), and each figure is the
-median of its rounds, so that a slow moment of the machine meets all alike. A
-ratio is kafed's figure divided by the peer's. Client and server share the
-processors.
+own, and one Apache Kafka broker. What is compared is measured in turn
+(interleaved rounds, three to five, inside one program or between several), and
+each figure is the median of its rounds, so that a slow moment of the machine
+meets all alike. A ratio is kafed's figure divided by the peer's. Client and
+server share the processors.
 
 - **The fleet.** 1,000,000 hosts in 10 sub-clusters over three zones (3/3/4;
   hosts 30/30/40), 100,000 logical partitions of 10 hosts, 2,000 Kafka topics.

@@ -56,6 +56,7 @@ def machine():
         "compiler": first_line("g++", "--version"),
         "redis": version.group(1) if version else "unknown",
         "etcd": first_line("etcd", "--version").split()[-1],
+        "zookeeper": bench_cluster.zookeeper_version(),
         "kafka": bench_produce.kafka_version(),
         "commit": first_line("git", "rev-parse", "--short", "HEAD"),
         "date": time.strftime("%Y-%m-%d"),
