@@ -70,13 +70,15 @@ class Changes {
     stubs_[n % 2]->async()->CreateVpc(
         &call->context, &call->request, &call->response,
         [this, call](const grpc::Status& status) {
-          const std::unique_ptr<Call> ended(call);
+          std::unique_ptr<Call> ended(call);
           if (!status.ok()) Die(status.error_message());
           const uint64_t index = ended->response.position().index();
           uint64_t last = last_;
           while (last < index && !last_.compare_exchange_weak(last, index)) {
           }
-          ended->done();
+          const auto then = std::move(ended->done);
+          ended.reset();  // nothing of it is left when the last one is told
+          then();
         });
   }
   // The entry of the newest change.
@@ -207,5 +209,8 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  return kafed::bench::Main(argc, argv);
+  const int code = kafed::bench::Main(argc, argv);
+  std::fflush(stdout);
+  // Threads of the clients may still be on their way out of a last callback.
+  std::_Exit(code);
 }

@@ -85,9 +85,11 @@ class PlainEtcd final : public PlainServers {
     call->done = std::move(done);
     stub_.UnaryCall(&call->context, "/etcdserverpb.KV/Put", {}, &call->request,
                     &call->response, [call](const grpc::Status& status) {
-                      const std::unique_ptr<Call> ended(call);
+                      std::unique_ptr<Call> ended(call);
                       if (!status.ok()) Die(status.error_message());
-                      ended->done();
+                      const auto then = std::move(ended->done);
+                      ended.reset();
+                      then();
                     });
   }
 
