@@ -1,6 +1,6 @@
 """./dev bench: measures, and writes what was measured.
 
-  ./dev bench                          everything (about 20 minutes)
+  ./dev bench                          everything (about half an hour)
   ./dev bench lookup_local_1m ...      only what is named, and what is
                                        measured together with it
   ./dev bench --list                   the names
