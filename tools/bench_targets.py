@@ -59,8 +59,10 @@ _COMMIT = (
     "thread that plans, the one that appends, the client of the quorum, and "
     "back), a plain write three times; and while the next one is made, two "
     "other nodes read it, apply it and sync it to their copies, on the same "
-    "two processors. With other processes that want to run, each time is a "
-    "wait; a plain write is alone with its servers.")
+    "two processors. In CPU a change costs the three nodes 2.6 ms and the "
+    "ZooKeeper servers 3.8 (the nodes' reads and watches among it), a plain "
+    "create the servers 1.3. With other processes that want to run, each time "
+    "is a wait.")
 _GROUPS = (
     "The append is not what limits: an entry takes hundreds of changes, and "
     "some 40 entries a second were appended, each in the time of a few plain "
