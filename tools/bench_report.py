@@ -34,12 +34,12 @@ METHOD = """\
 
 `./dev bench --json FILE` measures, `./dev bench --report FILE` writes this
 page. Everything runs on one machine over loopback: the release build of
-`kafed`, `redis-server` and `etcd` with folders and ports of their own, and one
-Apache Kafka broker. What is compared is measured in turn (interleaved rounds,
-three to five, inside one program or between several), and each figure is the
-median of its rounds, so that a slow moment of the machine meets all alike. A
-ratio is kafed's figure divided by the peer's. Client and server share the
-processors.
+`kafed`, `redis-server`, `etcd` and ZooKeeper with folders and ports of their
+own, and one Apache Kafka broker. What is compared is measured in turn
+(interleaved rounds, three to five, inside one program or between several), and
+each figure is the median of its rounds, so that a slow moment of the machine
+meets all alike. A ratio is kafed's figure divided by the peer's. Client and
+server share the processors.
 
 - **The fleet.** 1,000,000 hosts in 10 sub-clusters over three zones (3/3/4;
   hosts 30/30/40), 100,000 logical partitions of 10 hosts, 2,000 Kafka topics.
@@ -90,6 +90,28 @@ processors.
   100,000 hosts, 100 of 1,000, the others of 10. `reference_image` plans and
   applies all of it in one process and writes a snapshot; the node that is
   measured was made by `kafed restore` from it.
+- **Over a quorum.** Three nodes over three servers of ZooKeeper or etcd, which
+  sync each write to disk as they do by default; each node is a client of
+  another server, and the one that is asked of one that does not lead. The peer
+  is a client in C++ of the same server (ZooKeeper's C library, gRPC's callback
+  API) that stores values as large as the log's entry of one change: one at a
+  time, or pipelined with 1,000 under way on one connection. `commit_latency_1`
+  takes blocks of 25 changes and 25 plain creates in turn. A change creates one
+  VPC; it is two records, the VPC and the answer that is kept for a retry.
+  `commit_import_records_s` are four imports of 5,000 hosts at once. Records are
+  counted in the log, afterwards.
+- **Propagation** is as the fan-out, from the acknowledgement of a change at one
+  node to the views of followers of another; a view that had it first counts as
+  0.
+- **Catching up** is from exec to readiness at the position that the others had;
+  the node was away while 40,000 hosts were imported, or its directory was
+  removed.
+- **Failover.** One reader (`Route` of one key) and one writer (a VPC a call)
+  with the addresses of three nodes and a connection to each, one call at a time
+  and 1 ms between them; both ask the coordinator until it is killed with
+  signal 9. The gap is the longest time between two successes in the 9 seconds
+  from the kill on, less the longest in the 9 seconds before; the median of five
+  kills.
 - **Cost and flatness.** `bind_cost_ratio_1m_10k` is CPU of planning, encoding
   and publishing one binding. `partitions_scale_flatness` is the worse of
   look-ups and of following 1,000 changed bindings (both ends), slowest over

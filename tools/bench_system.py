@@ -184,9 +184,10 @@ def http_ok(url, text=""):
 class Node(Service):
     """A node of the release build, with embedded Kafka clusters beside it."""
 
-    def __init__(self, bench, folder, restore=None):
+    def __init__(self, bench, folder, restore=None, flags=()):
         """With the state of the snapshot `restore`, else empty."""
         self._bench = bench
+        self._flags = list(flags)
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         if restore is not None:
@@ -196,7 +197,7 @@ class Node(Service):
         self._clusters = contextlib.ExitStack()
         self.process = None
         self.server = f"127.0.0.1:{child_process.free_port()}"
-        self._http = f"127.0.0.1:{child_process.free_port()}"
+        self.http = f"127.0.0.1:{child_process.free_port()}"
         self.start()
 
     def start(self):
@@ -204,13 +205,14 @@ class Node(Service):
         self.process = Process(
             [self._bench.bin / "kafed", "serve", "--data-dir",
              self.folder / "data", "--listen", self.server, "--http-listen",
-             self._http, "--log-level", "warning"], self.folder / "log")
+             self.http, "--log-level", "warning", *self._flags],
+            self.folder / "log")
         try:
             if not self.process.line().startswith("listening on "):
                 raise RuntimeError(f"the node did not start:\n"
                                    f"{self.process.tail()}")
             return self.process.wait_until(
-                lambda: http_ok(f"http://{self._http}/readyz"))
+                lambda: http_ok(f"http://{self.http}/readyz"))
         except BaseException:
             self.process.stop()
             raise

@@ -1,6 +1,6 @@
 """./dev bench: measures, and writes what was measured.
 
-  ./dev bench                          everything (about 20 minutes)
+  ./dev bench                          everything (about half an hour)
   ./dev bench lookup_local_1m ...      only what is named, and what is
                                        measured together with it
   ./dev bench --list                   the names
@@ -20,6 +20,7 @@ import sys
 import time
 
 import bench_calls
+import bench_cluster
 import bench_local
 import bench_node
 import bench_produce
@@ -27,7 +28,7 @@ import bench_report
 from bench_system import ROOT, Bench, say
 
 GROUPS = (bench_local.GROUPS + bench_node.GROUPS + bench_calls.GROUPS
-          + bench_produce.GROUPS)
+          + bench_produce.GROUPS + bench_cluster.GROUPS)
 LOAD = round(os.getloadavg()[0], 1)
 NAMES = {name: text for names, _ in GROUPS for name, text in names.items()}
 
@@ -55,6 +56,7 @@ def machine():
         "compiler": first_line("g++", "--version"),
         "redis": version.group(1) if version else "unknown",
         "etcd": first_line("etcd", "--version").split()[-1],
+        "zookeeper": bench_cluster.zookeeper_version(),
         "kafka": bench_produce.kafka_version(),
         "commit": first_line("git", "rev-parse", "--short", "HEAD"),
         "date": time.strftime("%Y-%m-%d"),
@@ -136,7 +138,7 @@ def main():
               if wanted & set(names)]
     if args.plan:
         if not args.list and not args.report:
-            print("build bench" + (
+            print("build bench zookeeper" + (
                 " kafka" if wanted & set(bench_produce.PRODUCE) else ""))
         return 0
     if args.list:

@@ -15,13 +15,17 @@ namespace {
 constexpr size_t kReadBytes = 4 << 20;
 }  // namespace
 
-absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
-                    std::vector<federation::ChangedRow>* changes) {
-  while (true) {
+absl::Status ReplayTo(metastore::SharedLog* log, LogIndex tail,
+                      federation::Image* image,
+                      std::vector<federation::ChangedRow>* changes) {
+  while (image->head().index < tail) {
     const LogIndex from = Next(image->head().index);
-    ASSIGN_OR_RETURN(const LogIndex tail, log->Tail());
-    if (tail < from) return absl::OkStatus();
     ASSIGN_OR_RETURN(const auto entries, log->Read(from, kReadBytes));
+    if (entries.empty()) {
+      return absl::UnavailableError("log entry " +
+                                    std::to_string(from.value()) +
+                                    " stands and can't be read yet");
+    }
     for (const metastore::LogEntry& stored : entries) {
       const std::string where =
           "log entry " + std::to_string(stored.index.value());
@@ -30,6 +34,16 @@ absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
       RETURN_IF_ERROR(
           Annotate(federation::ApplyEntry(*entry, image, changes), where));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
+                    std::vector<federation::ChangedRow>* changes) {
+  while (true) {
+    ASSIGN_OR_RETURN(const LogIndex tail, log->Tail());
+    if (tail <= image->head().index) return absl::OkStatus();
+    RETURN_IF_ERROR(ReplayTo(log, tail, image, changes));
   }
 }
 

@@ -14,8 +14,14 @@
 
 namespace kafed::controller {
 
-// Applies the entries after the image's position, up to the tail. An entry
-// that does not decode or apply is an error that names it: a fault.
+// Applies the entries after the image's position, at least up to `tail`, which
+// is known to stand: where the log is shared, asking for the tail is a write to
+// its quorum. An entry that does not decode or apply is an error that names it:
+// a fault.
+absl::Status ReplayTo(metastore::SharedLog* log, LogIndex tail,
+                      federation::Image* image,
+                      std::vector<federation::ChangedRow>* changes);
+// The same up to the tail that the log gives.
 absl::Status Replay(metastore::SharedLog* log, federation::Image* image,
                     std::vector<federation::ChangedRow>* changes);
 

@@ -166,10 +166,12 @@ void Writer::AppendLoop() {
   };
   while (true) {
     std::unique_ptr<Batch> batch;
+    LogIndex wanted;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(&ready));
       if (stopping_) return;
+      wanted = wanted_;
       if (wanted_ <= published_) {
         batch = std::move(open_);
         if (!batch->draft.empty()) tip_ = batch->draft.image();
@@ -177,7 +179,7 @@ void Writer::AppendLoop() {
     }
     if (batch != nullptr) {
       Commit(std::move(batch));
-    } else if (CatchUp()) {
+    } else if (CatchUp(wanted)) {
       PlanAnew({});
     }
   }
@@ -345,11 +347,13 @@ bool Writer::Pause(absl::Duration pause) {
   return !mutex_.AwaitWithTimeout(absl::Condition(&stop), pause);
 }
 
-bool Writer::CatchUp() {
+bool Writer::CatchUp(LogIndex known) {
   for (bool told = false;; told = true) {
     Image image = *replica_.image();
     std::vector<federation::ChangedRow> changes;
-    const absl::Status replayed = Replay(&log_, &image, &changes);
+    const absl::Status replayed = known.valid()
+                                      ? ReplayTo(&log_, known, &image, &changes)
+                                      : Replay(&log_, &image, &changes);
     const bool unreachable =
         absl::IsUnavailable(replayed) || absl::IsDeadlineExceeded(replayed);
     if (absl::IsOutOfRange(replayed)) {

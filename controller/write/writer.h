@@ -120,9 +120,10 @@ class Writer {
   // What was refused, or done before, was planned on the newest image; Aborted
   // if it was not.
   absl::Status CheckAtTail(Position base);
-  // Applies and publishes what other nodes appended, up to the tail. False if
-  // the writer stops while the log can't be read.
-  bool CatchUp();
+  // Applies and publishes what other nodes appended, up to `known`, which
+  // stands, or without it to the tail, which costs the log a write where it is
+  // shared. False if the writer stops while the log can't be read.
+  bool CatchUp(LogIndex known = LogIndex(0));
   // Waits before the log is asked again; false when stopping.
   bool Pause(absl::Duration pause);
 

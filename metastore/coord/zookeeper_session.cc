@@ -173,9 +173,9 @@ absl::StatusOr<bool> ZooKeeperSession::Exists(const std::string& path,
   return true;
 }
 
-std::vector<absl::StatusOr<std::string>> ZooKeeperSession::GetMany(
+std::vector<absl::StatusOr<ZooKeeperNode>> ZooKeeperSession::GetMany(
     std::span<const std::string> paths) {
-  std::vector<absl::StatusOr<std::string>> results;
+  std::vector<absl::StatusOr<ZooKeeperNode>> results;
   results.reserve(paths.size());
   const auto handle = Connected();
   if (!handle.ok()) {
@@ -183,18 +183,19 @@ std::vector<absl::StatusOr<std::string>> ZooKeeperSession::GetMany(
     return results;
   }
   struct Waiting {
-    std::promise<absl::StatusOr<std::string>> done;
+    std::promise<absl::StatusOr<ZooKeeperNode>> done;
     const std::string* path;
   };
   const auto on_data = [](int code, const char* value, int bytes,
-                          const Stat* /*stat*/, const void* data) {
+                          const Stat* stat, const void* data) {
     auto* waiting = static_cast<Waiting*>(const_cast<void*>(data));
     if (code != ZOK) {
       waiting->done.set_value(StatusOf(code, *waiting->path));
     } else {
       waiting->done.set_value(
-          std::string(value == nullptr ? "" : value,
-                      static_cast<size_t>(std::max(bytes, 0))));
+          ZooKeeperNode{std::string(value == nullptr ? "" : value,
+                                    static_cast<size_t>(std::max(bytes, 0))),
+                        stat->version});
     }
   };
   for (size_t from = 0; from < paths.size(); from += kGetsAtOnce) {

@@ -72,8 +72,9 @@ class ZooKeeperSession {
   absl::StatusOr<ZooKeeperNode> Get(const std::string& path,
                                     bool watch = false);
   absl::StatusOr<bool> Exists(const std::string& path, bool watch = false);
-  // The data of many nodes, asked for together.
-  std::vector<absl::StatusOr<std::string>> GetMany(
+  // Many nodes, asked for together; each as of a moment not before that of the
+  // one in front of it.
+  std::vector<absl::StatusOr<ZooKeeperNode>> GetMany(
       std::span<const std::string> paths);
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path);
 

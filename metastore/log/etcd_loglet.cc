@@ -240,7 +240,7 @@ void EtcdLoglet::NotePut(std::string_view key, std::string_view value) {
   news_.push_back(*std::move(stored));
 }
 
-absl::StatusOr<bool> EtcdLoglet::Look(LogIndex /*next*/) {
+absl::StatusOr<QuorumLoglet::Seen> EtcdLoglet::Look(LogIndex /*next*/) {
   std::vector<StoredEntry> news;
   bool unsure = false;
   {
@@ -250,7 +250,7 @@ absl::StatusOr<bool> EtcdLoglet::Look(LogIndex /*next*/) {
     unsure = std::exchange(unsure_, false);
   }
   const bool without_gap = NoteNews(std::move(news));
-  return unsure || !without_gap;
+  return unsure || !without_gap ? Seen::kMore : Seen::kNothing;
 }
 
 uint64_t EtcdLoglet::Changes() const { return changes_.Get(); }

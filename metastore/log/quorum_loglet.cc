@@ -320,6 +320,8 @@ absl::StatusOr<std::vector<LogEntry>> QuorumLoglet::Read(LogIndex from,
       if (!add(at->second)) return read;
     }
   }
+  // What comes behind the tail that is known will be told of.
+  if (!read.empty() && next > signal_.Get()) return read;
   bool more = true;
   for (size_t count = 1; more;) {
     auto found = ReadEntries(next, count);
@@ -394,15 +396,19 @@ void QuorumLoglet::Follow() {
   bool idle = false;  // nothing woke the thread
   while (!stopping_ && !sealed) {
     const uint64_t seen = Changes();
-    const absl::StatusOr<bool> more = Look(Next(signal_.Get()));
-    absl::Status looked = more.status();
+    const LogIndex next = Next(signal_.Get());
+    const absl::StatusOr<Seen> found = Look(next);
+    absl::Status looked = found.status();
+    const bool more = looked.ok() && *found != Seen::kNothing;
     // When idle also for what was trimmed beyond the entry that is watched.
-    if (looked.ok() && (*more || idle)) {
+    if (looked.ok() && (more || idle)) {
       std::lock_guard lock(mutex_);
-      looked = Refresh();
+      // An entry of this node's own was seen before its append was answered;
+      // to learn what is known would keep the next append waiting.
+      if (*found != Seen::kNext || tail_ < next) looked = Refresh();
       sealed = sealed_;
     }
-    if (looked.ok() && *more) continue;
+    if (looked.ok() && more) continue;
     if (!looked.ok() && !absl::IsUnavailable(looked)) {
       LogWarning("can't follow the log", {{"servers", limits_.servers},
                                           {"path", options_.path},

@@ -85,6 +85,9 @@ class QuorumLoglet : public Loglet {
     bool more = true;  // there may be entries behind those
   };
 
+  // kNext: that entry stands, and no more is known than that.
+  enum class Seen { kNothing, kNext, kMore };
+
   QuorumLoglet(QuorumLogletOptions options, const Limits& limits,
                const Clock& clock);
   // Learns the state, and begins to follow.
@@ -125,9 +128,9 @@ class QuorumLoglet : public Loglet {
                               std::vector<std::string> values) = 0;
   // From the oldest up; those that are gone are no error.
   virtual absl::Status DeleteEntries(LogIndex from, LogIndex before) = 0;
-  // Makes Changes rise when the gate or the entry `next` changes; whether there
-  // is something to learn already.
-  virtual absl::StatusOr<bool> Look(LogIndex next) = 0;
+  // Makes Changes rise when the gate or the entry `next` changes; what there is
+  // to learn already.
+  virtual absl::StatusOr<Seen> Look(LogIndex next) = 0;
   virtual uint64_t Changes() const = 0;
   // Until Changes is above `seen`, or the time is up.
   virtual void WaitForChange(uint64_t seen, milliseconds timeout) const = 0;

@@ -16,6 +16,9 @@ using Step = ZooKeeperStep;
 
 constexpr uint64_t kBucketEntries = 1'000;
 constexpr size_t kDeletesAtOnce = 100;
+// Entries that a look at the state brings along: mostly there is one, and that
+// the second is missing says so.
+constexpr size_t kEntriesOfState = 2;
 
 uint64_t BucketOf(LogIndex index) { return index.value() / kBucketEntries; }
 
@@ -103,31 +106,51 @@ absl::StatusOr<int64_t> ZooKeeperLoglet::SetValue(const char* name,
   return session_.Set(Child(name), data, static_cast<int32_t>(version));
 }
 
-absl::StatusOr<QuorumLoglet::State> ZooKeeperLoglet::ReadState(
-    LogIndex /*next*/) {
+absl::StatusOr<QuorumLoglet::State> ZooKeeperLoglet::ReadState(LogIndex next) {
+  // One round trip for all; the gate is the oldest of them.
+  std::vector<std::string> paths = EntryPaths(next, kEntriesOfState);
+  paths.insert(paths.begin(), {Child(kGate), Child(kTrimmed)});
+  auto nodes = session_.GetMany(paths);
+  RETURN_IF_ERROR(nodes[0].status());
+  RETURN_IF_ERROR(nodes[1].status());
   State state;
-  ASSIGN_OR_RETURN(state.gate, ReadValue(kGate));
-  ASSIGN_OR_RETURN(state.trimmed, ReadValue(kTrimmed));
+  state.gate = {std::move(nodes[0]->data), nodes[0]->version};
+  state.trimmed = {std::move(nodes[1]->data), nodes[1]->version};
+  // A damaged one is reported when it is asked for: the tail may be far beyond.
+  auto entries = Decode(next, std::span(nodes).subspan(2));
+  if (absl::IsUnavailable(entries.status())) return entries.status();
+  state.more = !entries.ok() || entries->size() == kEntriesOfState;
+  if (entries.ok()) state.next = *std::move(entries);
   return state;
 }
 
-absl::StatusOr<std::vector<StoredEntry>> ZooKeeperLoglet::ReadEntries(
-    LogIndex from, size_t count) {
+std::vector<std::string> ZooKeeperLoglet::EntryPaths(LogIndex from,
+                                                     size_t count) const {
   std::vector<std::string> paths;
   paths.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     paths.push_back(EntryPath(LogIndex(from.value() + i)));
   }
+  return paths;
+}
+
+absl::StatusOr<std::vector<StoredEntry>> ZooKeeperLoglet::Decode(
+    LogIndex from, std::span<const absl::StatusOr<ZooKeeperNode>> nodes) {
   std::vector<StoredEntry> entries;
-  entries.reserve(count);
-  for (const auto& bytes : session_.GetMany(paths)) {
-    if (absl::IsNotFound(bytes.status())) break;
-    RETURN_IF_ERROR(bytes.status());
+  entries.reserve(nodes.size());
+  for (const auto& node : nodes) {
+    if (absl::IsNotFound(node.status())) break;
+    RETURN_IF_ERROR(node.status());
     const LogIndex index(from.value() + entries.size());
-    ASSIGN_OR_RETURN(StoredEntry stored, DecodeLogValue(index, *bytes));
+    ASSIGN_OR_RETURN(StoredEntry stored, DecodeLogValue(index, node->data));
     entries.push_back(std::move(stored));
   }
   return entries;
+}
+
+absl::StatusOr<std::vector<StoredEntry>> ZooKeeperLoglet::ReadEntries(
+    LogIndex from, size_t count) {
+  return Decode(from, session_.GetMany(EntryPaths(from, count)));
 }
 
 absl::StatusOr<std::optional<StoredEntry>> ZooKeeperLoglet::ReadNewest() {
@@ -230,11 +253,31 @@ absl::Status ZooKeeperLoglet::DeleteEntries(LogIndex from, LogIndex before) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> ZooKeeperLoglet::Look(LogIndex next) {
+absl::StatusOr<QuorumLoglet::Seen> ZooKeeperLoglet::Look(LogIndex next) {
+  const uint64_t changes = session_.changes();
+  if (next == watched_ && changes == looked_at_ + 1) {
+    // One event, and if the entry stands it was that one's: the gate is still
+    // watched. Should it have been the gate's, the entry's comes now, is one
+    // too many, and leads to the look below.
+    ASSIGN_OR_RETURN(auto entries, ReadEntries(next, 1));
+    if (!entries.empty()) {
+      NoteNews(std::move(entries));
+      watched_ = LogIndex(0);
+      ASSIGN_OR_RETURN(const bool more,
+                       session_.Exists(EntryPath(Next(next)), true));
+      watched_ = Next(next);
+      looked_at_ = changes;
+      return more ? Seen::kNext : Seen::kNothing;
+    }
+  }
+  watched_ = LogIndex(0);
   // The watches first: what comes behind them wakes.
   ASSIGN_OR_RETURN(const ZooKeeperNode gate, session_.Get(Child(kGate), true));
   ASSIGN_OR_RETURN(const bool more, session_.Exists(EntryPath(next), true));
-  return more || gate.data != kOpen;
+  watched_ = next;
+  looked_at_ = changes;
+  if (gate.data != kOpen) return Seen::kMore;
+  return more ? Seen::kNext : Seen::kNothing;
 }
 
 uint64_t ZooKeeperLoglet::Changes() const { return session_.changes(); }

@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,7 @@ class ZooKeeperLoglet : public QuorumLoglet {
   AppendOutcome Write(int64_t gate_version, LogIndex first,
                       std::vector<std::string> values) override;
   absl::Status DeleteEntries(LogIndex from, LogIndex before) override;
-  absl::StatusOr<bool> Look(LogIndex next) override;
+  absl::StatusOr<Seen> Look(LogIndex next) override;
   uint64_t Changes() const override;
   void WaitForChange(uint64_t seen, milliseconds timeout) const override;
   void Wake() override;
@@ -59,11 +60,19 @@ class ZooKeeperLoglet : public QuorumLoglet {
   std::string Child(const char* name) const;
   std::string BucketPath(LogIndex index) const;
   std::string EntryPath(LogIndex index) const;
+  std::vector<std::string> EntryPaths(LogIndex from, size_t count) const;
+  // Those up to the first that does not stand.
+  static absl::StatusOr<std::vector<StoredEntry>> Decode(
+      LogIndex from, std::span<const absl::StatusOr<ZooKeeperNode>> nodes);
   absl::Status MakeNodes();
   absl::Status EnsureBuckets(LogIndex first, LogIndex last);
 
   ZooKeeperSession& session_;
   std::set<uint64_t> buckets_;  // known to be there; only Write uses it
+  // The entry that is watched beside the gate, and changes() before; 0: none.
+  // Only Look uses them.
+  LogIndex watched_{0};
+  uint64_t looked_at_ = 0;
 };
 
 }  // namespace kafed::metastore

@@ -5,10 +5,15 @@
 //   follow_load delta SERVER          bytes of a full view; then, after a line
 //                                     on its standard input, of what changed
 //                                     since: "full_bytes", "delta_bytes"
-//   follow_load fanout SERVER COUNT ROUNDS
+//   follow_load fanout SERVER COUNT ROUNDS [WRITER]
 //                                     COUNT followers on connections of their
-//                                     own; ROUNDS commits of one host, from the
-//                                     call to each view: "p50_ms", "p99_ms"
+//                                     own; ROUNDS commits of one host, through
+//                                     another node where WRITER is given. From
+//                                     the call to each view: "p50_ms",
+//                                     "p99_ms"; from its acknowledgement (0
+//                                     where the view was first):
+//                                     "acknowledged_p50_ms",
+//                                     "acknowledged_p99_ms"
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -198,8 +203,14 @@ void AddHost(v1::Admin::Stub* stub, const std::string& host) {
   if (!status.ok()) Die(status.error_message());
 }
 
-int FanOut(const std::string& server, size_t count, int rounds) {
-  const auto admin = v1::Admin::NewStub(Connect(server));
+double Percentile(std::vector<double>* values, size_t percent) {
+  std::sort(values->begin(), values->end());
+  return (*values)[values->size() * percent / 100];
+}
+
+int FanOut(const std::string& server, size_t count, int rounds,
+           const std::string& writer) {
+  const auto admin = v1::Admin::NewStub(Connect(writer));
   Arrivals arrivals(count);
   const auto round_host = [](int round) {
     return "fan-out-" + std::to_string(RealClock().Wall().count()) + "-" +
@@ -214,20 +225,25 @@ int FanOut(const std::string& server, size_t count, int rounds) {
   // The first round only says that all are connected.
   AddHost(admin.get(), host);
   arrivals.Wait();
-  std::vector<double> times;
+  std::vector<double> called;
+  std::vector<double> acknowledged;
   for (int round = 0; round < rounds; ++round) {
     host = round_host(round);
     arrivals.Expect(host);
     const auto begun = SteadyClock::now();
     AddHost(admin.get(), host);
+    const auto stands = SteadyClock::now();
     for (const auto at : arrivals.Wait()) {
-      times.push_back(Seconds(at - begun) * 1e3);
+      called.push_back(Seconds(at - begun) * 1e3);
+      acknowledged.push_back(std::max(0.0, Seconds(at - stands) * 1e3));
     }
   }
   for (const auto& follower : followers) follower->Stop();
-  std::sort(times.begin(), times.end());
-  std::printf("{\"p50_ms\": %.2f, \"p99_ms\": %.2f}\n", times[times.size() / 2],
-              times[times.size() * 99 / 100]);
+  std::printf(
+      "{\"p50_ms\": %.2f, \"p99_ms\": %.2f, \"acknowledged_p50_ms\": %.2f, "
+      "\"acknowledged_p99_ms\": %.2f}\n",
+      Percentile(&called, 50), Percentile(&called, 99),
+      Percentile(&acknowledged, 50), Percentile(&acknowledged, 99));
   return 0;
 }
 
@@ -235,12 +251,13 @@ int Main(int argc, char** argv) {
   const std::string mode = argc > 2 ? argv[1] : "";
   if (mode == "mirror") return Bootstrap(argv[2]);
   if (mode == "delta") return Delta(argv[2]);
-  if (mode == "fanout" && argc == 5) {
+  if (mode == "fanout" && (argc == 5 || argc == 6)) {
     return FanOut(argv[2], static_cast<size_t>(std::atoi(argv[3])),
-                  std::atoi(argv[4]));
+                  std::atoi(argv[4]), argv[argc == 6 ? 5 : 2]);
   }
-  std::fprintf(
-      stderr, "usage: follow_load mirror|delta|fanout SERVER [COUNT ROUNDS]\n");
+  std::fprintf(stderr,
+               "usage: follow_load mirror|delta|fanout SERVER "
+               "[COUNT ROUNDS [WRITER]]\n");
   return 2;
 }
 

@@ -25,7 +25,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "bench.pb.h"
-#include "etcd.pb.h"
+#include "etcd/rpc.pb.h"
 #include "kafed/v1/routing.pb.h"
 #include "tests/bench/fleet_model.h"
 

@@ -78,6 +78,32 @@ TEST_F(TwoNodesTest, AFollowerIsWokenByEachEntry) {
             AtIndex(1, MakeEntries(1, kEntries)));
 }
 
+TEST_F(TwoNodesTest, AFollowerLearnsOfAllThatCameAtOnce) {
+  uint64_t tail = 0;
+  for (uint64_t count = 1; count <= 6; ++count) {
+    const auto batch = MakeEntries(tail + 1, count);
+    ASSERT_TRUE(a_->AppendBatchAt(LogIndex(tail + 1), batch).ok());
+    tail += count;
+    ASSERT_TRUE(b_->WaitFor(LogIndex(tail), In(kLong)).ok());
+  }
+  EXPECT_EQ(b_->Read(LogIndex(1), kEverything).value(),
+            AtIndex(1, MakeEntries(1, tail)));
+}
+
+// The writer does not look again at what it has written itself.
+TEST_F(TwoNodesTest, ASealBehindAnEntryOfOnesOwnIsNoticed) {
+  constexpr int kRounds = 30;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string path = NewPath();
+    const auto writer = node_a_->OpenLoglet({path});
+    const auto sealer = node_b_->OpenLoglet({path});
+    ASSERT_TRUE(writer->AppendAt(LogIndex(1), MakeEntry(1)).ok());
+    ASSERT_EQ(sealer->Seal().value(), LogIndex(1));
+    EXPECT_EQ(writer->WaitFor(LogIndex(2), In(kLong)).code(),
+              absl::StatusCode::kFailedPrecondition);
+  }
+}
+
 TEST_F(TwoNodesTest, WritersWithOldTailsGetConflictsAndNoGaps) {
   constexpr uint64_t kEach = 100;
   const auto write = [&](QuorumLoglet* log, uint64_t base) {

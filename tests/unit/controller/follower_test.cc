@@ -129,8 +129,11 @@ class CutOffLog : public metastore::SharedLog {
     if (cut_) return Refuse();
     return log_.Read(from, max_bytes);
   }
+  // How often the tail was asked for.
+  int tails() const { return tails_; }
   absl::StatusOr<LogIndex> Tail() override {
     if (cut_) return Refuse();
+    ++tails_;
     return log_.Tail();
   }
   absl::StatusOr<LogIndex> FirstKept() override { return log_.FirstKept(); }
@@ -149,8 +152,23 @@ class CutOffLog : public metastore::SharedLog {
 
   metastore::SharedLog& log_;
   std::atomic<bool> cut_{false};
+  std::atomic<int> tails_{0};
   absl::Notification attempted_;  // by the one thread that reads
 };
+
+// On a shared log that is a write to its quorum, of each node for each entry.
+TEST(FollowerTest, FollowingDoesNotAskForTheTail) {
+  NodeBench first;
+  CutOffLog log(first.log);
+  OtherNode second(&log);
+  const int before = log.tails();
+  for (const std::string name : {"a", "b", "c"}) {
+    const auto committed = first.AddCluster(name);
+    ASSERT_TRUE(committed.ok()) << committed.status();
+    ASSERT_TRUE(second.replica->WaitFor(committed->position, kLong).ok());
+  }
+  EXPECT_EQ(log.tails(), before);
+}
 
 TEST(FollowerTest, ALogThatCantBeReadIsReadLater) {
   NodeBench first;
