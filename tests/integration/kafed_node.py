@@ -64,6 +64,7 @@ class Node:
         self._http = http
         self._floor = str(floor)
         self.address = f"127.0.0.1:{child_process.free_port()}"
+        self.advertised = self.address  # what others are told
         self.start()
 
     def start(self):
