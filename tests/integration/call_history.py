@@ -79,15 +79,24 @@ def _changes(records):
                   key=lambda r: r["position"])
 
 
+def _reads(records):
+    return sorted((r for r in records
+                   if r["op"] == "read" and r["answer"] == "ok"),
+                  key=lambda r: r["position"])
+
+
 def _nth_of_the_middle(found):
     return found[len(found) // 2]
 
 
 def without_a_change(records):
-    """An acknowledged join is lost: what reads and later changes saw of it
-    can't be explained."""
-    lost = _nth_of_the_middle([r for r in _changes(records)
-                               if r["op"] == "join"])
+    """An acknowledged join is lost, and a client has read what it did."""
+    followed = [
+        join for join in _changes(records) if join["op"] == "join" and any(
+            read["key"] == join["key"] and read["position"] >= join["position"]
+            and read["version"] == join["version"]
+            for read in _reads(records))]
+    lost = _nth_of_the_middle(followed)
     return [r for r in records if r is not lost]
 
 
@@ -115,24 +124,26 @@ def with_a_change_twice(records):
 def with_a_stale_read(records):
     """A read that says what held before a change, with a position after it."""
     records = copy.deepcopy(records)
-    reads = sorted((r for r in records
-                    if r["op"] == "read" and r["answer"] == "ok"),
-                   key=lambda r: r["position"])
-    for older, newer in zip(reads[len(reads) // 2:], reads[len(reads) // 2:][1:]):
-        if older["key"] == newer["key"] and \
-                older["version"] != newer["version"]:
-            newer["version"] = older["version"]
-            newer["members"] = older["members"]
+    last = {}
+    for read in _reads(records):
+        older = last.get(read["key"])
+        if older and older["version"] != read["version"] and \
+                read["position"] > records_end(records) // 2:
+            read["version"] = older["version"]
+            read["members"] = older["members"]
             return records
+        last[read["key"]] = read
     raise ValueError("no two reads of one VPC differ")
+
+
+def records_end(records):
+    return max(r.get("position", 0) for r in records)
 
 
 def with_a_client_that_goes_back(records):
     """An answer from before what the same client had seen."""
     records = copy.deepcopy(records)
-    reads = [r for r in records if r["op"] == "read" and r["answer"] == "ok"
-             and r["min"] > 1]
-    read = _nth_of_the_middle(reads)
+    read = _nth_of_the_middle([r for r in _reads(records) if r["min"] > 1])
     read["position"] = read["min"] - 1
     return records
 
