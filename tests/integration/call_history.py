@@ -91,11 +91,13 @@ def _nth_of_the_middle(found):
 
 def without_a_change(records):
     """An acknowledged join is lost, and a client has read what it did."""
-    followed = [
-        join for join in _changes(records) if join["op"] == "join" and any(
-            read["key"] == join["key"] and read["position"] >= join["position"]
-            and read["version"] == join["version"]
-            for read in _reads(records))]
+    joins = {(r["key"], r["version"]): r for r in _changes(records)
+             if r["op"] == "join"}
+    followed = []
+    for read in _reads(records):
+        join = joins.pop((read["key"], read["version"]), None)
+        if join and join["position"] <= read["position"]:
+            followed.append(join)
     lost = _nth_of_the_middle(followed)
     return [r for r in records if r is not lost]
 

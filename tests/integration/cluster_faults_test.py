@@ -27,11 +27,11 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 import call_history  # noqa: E402 (after the mounts)
 import grpc  # noqa: E402
 import load  # noqa: E402
-from cluster_load import (HOSTS, LINEARIZABLE, TOPIC, VPCS, Client,  # noqa: E402
-                          Load)
+from cluster_load import (HOSTS, LINEARIZABLE, TOPIC, VPCS,  # noqa: E402
+                          Client, Load)
 from etcd_cluster import EtcdCluster  # noqa: E402
-from kafed_node import (BIN, EmbeddedKafka, admin_pb2, child_process,  # noqa: E402
-                        events_pb2, types_pb2)
+from kafed_node import (BIN, EmbeddedKafka, admin_pb2,  # noqa: E402
+                        child_process, events_pb2, types_pb2)
 from parted_cluster import PartedCluster  # noqa: E402
 from zookeeper_ensemble import ZooKeeperEnsemble  # noqa: E402
 
@@ -324,6 +324,7 @@ class Faults:
                 wrong = call_history.History(falsify(self.history.records))
                 accepted, said = wrong.check(self.folder / "falsified")
                 self.assertFalse(accepted)
+                self.assertNotIn("no result", said)
                 print(f"{falsify.__name__}: {said.splitlines()[0]}")
 
     def check_producing(self):

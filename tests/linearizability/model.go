@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"sort"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -74,22 +75,18 @@ func step(state, input, _ interface{}) (bool, interface{}) {
 }
 
 var model = porcupine.Model{
-	Partition: byKey,
-	Init:      func() interface{} { return vpc{} },
-	Step:      step,
+	Init: func() interface{} { return vpc{} },
+	Step: step,
 }
 
-func byKey(history []porcupine.Operation) [][]porcupine.Operation {
+// byKey: VPCs have nothing to do with each other.
+func byKey(history []porcupine.Operation) map[string][]porcupine.Operation {
 	keys := map[string][]porcupine.Operation{}
 	for _, operation := range history {
 		key := operation.Input.(*Record).Key
 		keys[key] = append(keys[key], operation)
 	}
-	var parts [][]porcupine.Operation
-	for _, part := range keys {
-		parts = append(parts, part)
-	}
-	return parts
+	return keys
 }
 
 // inTime has every change, and the reads that promised to be linearizable, as
@@ -110,17 +107,52 @@ func inTime(history []*Record) []porcupine.Operation {
 	return operations
 }
 
+// nextEntry says which entry was the next that the log can have had after a
+// moment: the first of all changes that were called later.
+func nextEntry(history []*Record) func(after int64) int64 {
+	var changes []*Record
+	for _, r := range history {
+		if r.isCommitted() {
+			changes = append(changes, r)
+		}
+	}
+	sort.SliceStable(changes, func(i, j int) bool {
+		return changes[i].Call < changes[j].Call
+	})
+	first := make([]int64, len(changes)+1)
+	first[len(changes)] = math.MaxInt64 / 2
+	for i := len(changes) - 1; i >= 0; i-- {
+		first[i] = min(first[i+1], changes[i].Position)
+	}
+	return func(after int64) int64 {
+		return first[sort.Search(len(changes), func(i int) bool {
+			return changes[i].Call > after
+		})]
+	}
+}
+
+// sight is what a read saw, and when.
+type sight struct {
+	key, answer      string
+	begin, end       int64
+	version, members uint64
+}
+
 // inLogOrder has every committed change and every read, at the entry that it
-// names: changes of one entry at one moment, reads between two entries.
+// names: changes of one entry at one moment, reads between two entries. Of
+// reads that are all alike there is one: while the log stands still there are
+// hundreds, and Porcupine would try them in every order.
 func inLogOrder(history []*Record) []porcupine.Operation {
 	var operations []porcupine.Operation
+	next := nextEntry(history)
+	seen := map[sight]bool{}
 	for _, r := range history {
 		begin, end := 2*r.Position, 2*r.Position
 		switch {
 		case r.isRead() && r.isUnknown():
 			continue
 		case r.isRead() && r.Position == 0: // an error names no position
-			begin, end = 2*r.Min+1, math.MaxInt64
+			begin, end = 2*r.Min+1, 2*next(r.Return)-1
 		case r.isRead():
 			begin, end = begin+1, end+1
 		case r.isUnknown() && r.Position == 0:
@@ -128,6 +160,13 @@ func inLogOrder(history []*Record) []porcupine.Operation {
 		case r.isUnknown():
 		case !r.isCommitted():
 			continue
+		}
+		if r.isRead() {
+			saw := sight{r.Key, r.Answer, begin, end, r.Version, r.Members}
+			if seen[saw] {
+				continue
+			}
+			seen[saw] = true
 		}
 		operations = append(operations, porcupine.Operation{
 			ClientId: r.Client, Input: r, Call: begin, Return: end})
