@@ -24,6 +24,7 @@ import small_disk  # noqa: E402 (needs the path)
 small_disk.own_mounts()
 # Processes are started while clients are at work.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import call_history  # noqa: E402 (after the mounts)
 import grpc  # noqa: E402
 import load  # noqa: E402
@@ -263,6 +264,8 @@ class Faults:
         self.read_all_everywhere()
         self.check_log(agreed)
         self.check_history()
+        for node in self.nodes:
+            self.assertEqual(node.stop(), 0, node.log())
         print(json.dumps({self.BACKEND: self.gaps}), flush=True)
         (self.output / f"{self.BACKEND}.gaps.json").write_text(
             json.dumps(self.gaps, indent=1))

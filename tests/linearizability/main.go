@@ -39,6 +39,7 @@ func check(history []*Record) string {
 		{"request ids", checkIDs},
 		{"time", checkTime},
 		{"clients", checkClients},
+		{"absence", checkAbsent},
 	} {
 		if err := each.order(history); err != nil {
 			return each.name + ": " + err.Error()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"math"
-	"sort"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -107,52 +106,25 @@ func inTime(history []*Record) []porcupine.Operation {
 	return operations
 }
 
-// nextEntry says which entry was the next that the log can have had after a
-// moment: the first of all changes that were called later.
-func nextEntry(history []*Record) func(after int64) int64 {
-	var changes []*Record
-	for _, r := range history {
-		if r.isCommitted() {
-			changes = append(changes, r)
-		}
-	}
-	sort.SliceStable(changes, func(i, j int) bool {
-		return changes[i].Call < changes[j].Call
-	})
-	first := make([]int64, len(changes)+1)
-	first[len(changes)] = math.MaxInt64 / 2
-	for i := len(changes) - 1; i >= 0; i-- {
-		first[i] = min(first[i+1], changes[i].Position)
-	}
-	return func(after int64) int64 {
-		return first[sort.Search(len(changes), func(i int) bool {
-			return changes[i].Call > after
-		})]
-	}
-}
-
-// sight is what a read saw, and when.
+// sight is what a read saw, and where.
 type sight struct {
-	key, answer      string
-	begin, end       int64
+	key              string
+	position         int64
 	version, members uint64
 }
 
-// inLogOrder has every committed change and every read, at the entry that it
-// names: changes of one entry at one moment, reads between two entries. Of
-// reads that are all alike there is one: while the log stands still there are
-// hundreds, and Porcupine would try them in every order.
+// inLogOrder has every committed change and every read that found something,
+// at the entry that it names: changes of one entry at one moment, reads between
+// two entries. Of reads that are all alike there is one: while the log stands
+// still there are hundreds, and Porcupine would try them in every order.
 func inLogOrder(history []*Record) []porcupine.Operation {
 	var operations []porcupine.Operation
-	next := nextEntry(history)
 	seen := map[sight]bool{}
 	for _, r := range history {
 		begin, end := 2*r.Position, 2*r.Position
 		switch {
-		case r.isRead() && r.isUnknown():
-			continue
-		case r.isRead() && r.Position == 0: // an error names no position
-			begin, end = 2*r.Min+1, 2*next(r.Return)-1
+		case r.isRead() && r.Answer != "ok":
+			continue // checkAbsent
 		case r.isRead():
 			begin, end = begin+1, end+1
 		case r.isUnknown() && r.Position == 0:
@@ -162,7 +134,7 @@ func inLogOrder(history []*Record) []porcupine.Operation {
 			continue
 		}
 		if r.isRead() {
-			saw := sight{r.Key, r.Answer, begin, end, r.Version, r.Members}
+			saw := sight{r.Key, r.Position, r.Version, r.Members}
 			if seen[saw] {
 				continue
 			}
