@@ -32,7 +32,7 @@ from cluster_load import (HOSTS, LINEARIZABLE, TOPIC, VPCS,  # noqa: E402
                           Client, Load)
 from etcd_cluster import EtcdCluster  # noqa: E402
 from kafed_node import (BIN, EmbeddedKafka, admin_pb2,  # noqa: E402
-                        child_process, events_pb2, types_pb2)
+                        child_process, events_pb2, options, types_pb2)
 from parted_cluster import PartedCluster  # noqa: E402
 from zookeeper_ensemble import ZooKeeperEnsemble  # noqa: E402
 
@@ -212,8 +212,24 @@ class Faults:
                     f"{TOPIC}/{HOSTS[0]}")[0].lease.remaining_ms == 0)
                 for key in VPCS:
                     aside.read(key)
+                self.refuse_a_retry(lost, others[0])
             finally:
                 self.cluster.mend()
+
+    def refuse_a_retry(self, parted, other):
+        """A change whose first try the parted node still has."""
+        request = admin_pb2.CreateVpcRequest(options=options(), id="late",
+                                             region="eu")
+        with self.assertRaises(grpc.RpcError):
+            parted.admin.CreateVpc(request, timeout=1)
+        other.create_vpc("late")
+        with self.assertRaises(grpc.RpcError) as refused:
+            other.admin.CreateVpc(request)
+        self.assertEqual(refused.exception.code(),
+                         grpc.StatusCode.ALREADY_EXISTS)
+        other.admin.DeleteVpc(admin_pb2.DeleteVpcRequest(
+            options=options(), id="late"))
+        self.refused = request.options.request_id.hex()
 
     def quorum_restarts(self):
         with self.fault("the quorum's servers restart, one after the other"):
@@ -293,6 +309,7 @@ class Faults:
                 request = record.request_completed.request_id.hex()
                 self.assertNotIn(request, carried_out, "carried out twice")
                 carried_out[request] = entry.header.position.index
+        self.assertNotIn(self.refused, carried_out)
         late = 0
         for record in self.history.snapshot():
             if record["op"] == "read":
