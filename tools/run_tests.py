@@ -143,7 +143,7 @@ def part_tsan(tally):
 
 
 def part_asan(tally):
-    set_up("build", "kafka", "etcd", "python")
+    set_up("build", "kafka", "etcd", "python", "linearizability")
     if not build("asan", tally):
         return
     ctest("asan", tally, ["-L", "^(unit|integration)$"],

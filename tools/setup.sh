@@ -7,6 +7,7 @@
 #   setup_etcd        etcd, which tests of the log in a quorum run
 #   setup_python      a virtual environment with the pinned Python packages
 #   setup_helm_tools  helm and kubeconform, built with a pinned Go
+#   setup_linearizability  tests/linearizability, built with the same Go
 #   setup_bench       Redis and etcd, which ./dev bench measures beside kafed
 #
 # Sourced by ./dev; `tools/setup.sh build kafka ...` runs the parts by hand.
@@ -198,16 +199,16 @@ setup_python() {
 }
 
 # Builds a Go program once into the cache and links it into build/tools.
-setup_go_tool() {  # setup_go_tool NAME VERSION PACKAGE
+setup_go_tool() {  # setup_go_tool NAME VERSION WORDS-FOR-GO...
   local dir=$CACHE/tools/$1-$2
   if [ ! -x "$dir/$1" ]; then
     setup_python || return
-    setup_say "building $1 $2 (once; some minutes)"
+    setup_say "building $1 $2 (once; helm takes some minutes)"
     mkdir -p "$dir.new" "$CACHE/go"
     # The machine's own Go settings for where modules come from stay in force.
     GOTOOLCHAIN=local GOFLAGS=-trimpath CGO_ENABLED=0 GOBIN=$dir.new \
       GOPATH=$CACHE/go GOCACHE=$CACHE/go-build setup_quiet "go-$1" \
-      "$VENV/bin/go" install -p 2 -ldflags '-s -w' "$3@$2" || return
+      "$VENV/bin/go" "${@:3}" || return
     rm -rf "$dir"
     mv "$dir.new" "$dir"
   fi
@@ -217,19 +218,32 @@ setup_go_tool() {  # setup_go_tool NAME VERSION PACKAGE
 
 setup_helm_tools() {
   mkdir -p "$STATE"
-  setup_go_tool helm "$HELM_VERSION" helm.sh/helm/v3/cmd/helm &&
+  setup_go_tool helm "$HELM_VERSION" install -p 2 -ldflags '-s -w' \
+    "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" &&
     setup_go_tool kubeconform "$KUBECONFORM_VERSION" \
-      github.com/yannh/kubeconform/cmd/kubeconform
+      install -p 2 -ldflags '-s -w' \
+      "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION"
+}
+
+# The version is that of its sources, which pin what it is made of.
+setup_linearizability() {
+  local source=$ROOT/tests/linearizability version
+  mkdir -p "$STATE"
+  version=$(cat "$source"/*.go "$source"/go.* | cat - <(echo "$GO_VERSION") |
+    sha256sum | cut -c1-16)
+  setup_go_tool linearizability "$version" -C "$source" install -p 2 \
+    -mod=readonly -buildvcs=false .
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -euo pipefail
   for part in "$@"; do
     case $part in
-      build | kafka | zookeeper | etcd | python | helm_tools | bench)
+      build | kafka | zookeeper | etcd | python | helm_tools | bench | \
+        linearizability)
         "setup_$part" ;;
       *) setup_fail "no part '$part': build, kafka, zookeeper, etcd, python," \
-           "helm_tools or bench"
+           "helm_tools, linearizability or bench"
          exit 2 ;;
     esac
   done

@@ -179,13 +179,14 @@ AdminService::Unary* AdminService::ListSubClusters(
 AdminService::Unary* AdminService::CreateTopic(
     Call* call, const v1::CreateTopicRequest* request,
     v1::MutationResponse* response) {
-  return Offload(call, [this, request, response] {
-    return CreateTopicAndBind(*request, response);
+  return Offload(call, [this, call, request, response] {
+    return CreateTopicAndBind(call, *request, response);
   });
 }
 
 absl::Status AdminService::CreateTopicAndBind(
-    const v1::CreateTopicRequest& request, v1::MutationResponse* response) {
+    const Call* call, const v1::CreateTopicRequest& request,
+    v1::MutationResponse* response) {
   RETURN_IF_ERROR(CheckOptions(request.options()));
   ASSIGN_OR_RETURN(
       const Committed created,
@@ -197,7 +198,8 @@ absl::Status AdminService::CreateTopicAndBind(
            },
            .request_id = request.options().request_id(),
            .fingerprint = Fingerprint(request),
-           .dry_run = request.options().dry_run()}));
+           .dry_run = request.options().dry_run(),
+           .abandoned = [call] { return call->IsCancelled(); }}));
   response->ParseFromString(created.response);
   if (request.options().dry_run()) MarkDryRun(created, response);
   if (response->dry_run() || request.spec().kind() != v1::TOPIC_KIND_UNICAST) {

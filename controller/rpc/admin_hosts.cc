@@ -54,13 +54,14 @@ AdminService::ImportHosts(Call* call) {
 AdminService::Unary* AdminService::RemoveHosts(
     Call* call, const v1::RemoveHostsRequest* request,
     v1::MutationResponse* response) {
-  return Offload(call, [this, request, response] {
-    return RemoveHostsInParts(*request, response);
+  return Offload(call, [this, call, request, response] {
+    return RemoveHostsInParts(call, *request, response);
   });
 }
 
 absl::Status AdminService::RemoveHostsInParts(
-    const v1::RemoveHostsRequest& request, v1::MutationResponse* response) {
+    const Call* call, const v1::RemoveHostsRequest& request,
+    v1::MutationResponse* response) {
   RETURN_IF_ERROR(CheckOptions(request.options()));
   if (request.ids().empty() ||
       static_cast<size_t>(request.ids_size()) > kMaxRemovedHosts) {
@@ -82,7 +83,8 @@ absl::Status AdminService::RemoveHostsInParts(
            },
            .request_id = request.options().request_id(),
            .fingerprint = Fingerprint(request),
-           .dry_run = request.options().dry_run()}));
+           .dry_run = request.options().dry_run(),
+           .abandoned = [call] { return call->IsCancelled(); }}));
   response->ParseFromString(committed.response);
   if (request.options().dry_run()) MarkDryRun(committed, response);
   return absl::OkStatus();

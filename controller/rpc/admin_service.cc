@@ -89,6 +89,7 @@ AdminService::Unary* AdminService::Commit(Call* call,
   command.request_id = options.request_id();
   command.fingerprint = fingerprint;
   command.dry_run = options.dry_run();
+  command.abandoned = [call] { return call->IsCancelled(); };
   command.plan = [planner = std::move(planner)](
                      Draft* draft) -> absl::StatusOr<std::string> {
     ASSIGN_OR_RETURN(const v1::MutationResponse planned, planner(draft));

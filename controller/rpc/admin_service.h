@@ -124,11 +124,13 @@ class AdminService final : public v1::Admin::CallbackService {
   void OffloadTo(Unary* reactor, std::function<void()> work);
   static Unary* Answer(Call* call, const absl::Status& status);
 
-  absl::Status CreateTopicAndBind(const v1::CreateTopicRequest& request,
+  absl::Status CreateTopicAndBind(const Call* call,
+                                  const v1::CreateTopicRequest& request,
                                   v1::MutationResponse* response);
-  absl::Status RemoveHostsInParts(const v1::RemoveHostsRequest& request,
+  absl::Status RemoveHostsInParts(const Call* call,
+                                  const v1::RemoveHostsRequest& request,
                                   v1::MutationResponse* response);
-  absl::Status JoinVpc(const v1::AddVpcHostsRequest& request,
+  absl::Status JoinVpc(const Call* call, const v1::AddVpcHostsRequest& request,
                        v1::AddVpcHostsResponse* response);
   void NameSessions(const std::vector<uint64_t>& sessions,
                     v1::AddVpcHostsResponse* response) const;

@@ -67,8 +67,8 @@ AdminService::Unary* AdminService::AddVpcHosts(
     Call* call, const v1::AddVpcHostsRequest* request,
     v1::AddVpcHostsResponse* response) {
   Unary* reactor = call->DefaultReactor();
-  OffloadTo(reactor, [this, reactor, request, response] {
-    const absl::Status joined = JoinVpc(*request, response);
+  OffloadTo(reactor, [this, call, reactor, request, response] {
+    const absl::Status joined = JoinVpc(call, *request, response);
     if (!joined.ok() || !response->fenced() || request->options().dry_run()) {
       return reactor->Finish(ToGrpc(joined));
     }
@@ -131,7 +131,8 @@ federation::ChainEnds AdminService::ReadChainEnds(
   return ends;
 }
 
-absl::Status AdminService::JoinVpc(const v1::AddVpcHostsRequest& request,
+absl::Status AdminService::JoinVpc(const Call* call,
+                                   const v1::AddVpcHostsRequest& request,
                                    v1::AddVpcHostsResponse* response) {
   RETURN_IF_ERROR(CheckOptions(request.options()));
   if (request.hosts_size() > kMaxJoinHosts) {
@@ -160,7 +161,8 @@ absl::Status AdminService::JoinVpc(const v1::AddVpcHostsRequest& request,
            },
            .request_id = request.options().request_id(),
            .fingerprint = Fingerprint(request),
-           .dry_run = request.options().dry_run()}));
+           .dry_run = request.options().dry_run(),
+           .abandoned = [call] { return call->IsCancelled(); }}));
   response->ParseFromString(committed.response);
   if (request.options().dry_run()) {
     MarkDryRun(committed, response->mutable_result());

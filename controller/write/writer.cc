@@ -222,6 +222,9 @@ absl::StatusOr<std::string> Writer::Plan(const Command& command,
         CheckRequestId(command.request_id, draft->time_ms(),
                        static_cast<uint64_t>(clock_.Wall().count())));
   }
+  if (command.abandoned && command.abandoned()) {
+    return absl::CancelledError("the caller has given up; nothing was changed");
+  }
   ASSIGN_OR_RETURN(std::string response, command.plan(draft));
   if (!command.request_id.empty() && !command.dry_run) {
     v1::Record record;

@@ -60,6 +60,10 @@ struct Command {
   // another fingerprint makes this one InvalidArgument. 0: not known.
   uint64_t fingerprint = 0;
   bool dry_run = false;
+  // Whether the caller has given up: the command is then not planned, nor
+  // planned anew. Empty: never. Else a caller who was refused by another node
+  // meanwhile would find it carried out, however late. Asked as `plan` is run.
+  std::function<bool()> abandoned;
   // Runs on the appending thread; must not wait for another command.
   std::function<void(absl::StatusOr<Committed>)> done;
 };

@@ -161,14 +161,14 @@ absl::Status MemoryQuorumLoglet::DeleteEntries(LogIndex from, LogIndex before) {
   });
 }
 
-absl::StatusOr<bool> MemoryQuorumLoglet::Look(LogIndex next) {
-  bool more = false;
+absl::StatusOr<QuorumLoglet::Seen> MemoryQuorumLoglet::Look(LogIndex next) {
+  Seen seen = Seen::kNothing;
   RETURN_IF_ERROR(Call([&] {
-    more = servers_.entries_.contains(next.value()) ||
-           servers_.values_[kGate].data != kOpen;
+    if (servers_.entries_.contains(next.value())) seen = Seen::kNext;
+    if (servers_.values_[kGate].data != kOpen) seen = Seen::kMore;
     return absl::OkStatus();
   }));
-  return more;
+  return seen;
 }
 
 uint64_t MemoryQuorumLoglet::Changes() const { return servers_.changes_.Get(); }

@@ -86,7 +86,7 @@ class MemoryQuorumLoglet : public QuorumLoglet {
   AppendOutcome Write(int64_t gate_version, LogIndex first,
                       std::vector<std::string> values) override;
   absl::Status DeleteEntries(LogIndex from, LogIndex before) override;
-  absl::StatusOr<bool> Look(LogIndex next) override;
+  absl::StatusOr<Seen> Look(LogIndex next) override;
   uint64_t Changes() const override;
   void WaitForChange(uint64_t seen, milliseconds timeout) const override;
   void Wake() override;

@@ -48,20 +48,22 @@ class Cluster:
     def describe(self, node):
         return node.admin.ListNodes(admin_pb2.ListNodesRequest(), timeout=5)
 
-    def coordinator(self, timeout=30):
-        """The node in office, once all that live agree on one of them."""
+    def coordinator(self, timeout=30, among=None):
+        """The node in office, once all that live (or `among` those who are
+        asked) agree on one of them."""
         deadline = time.monotonic() + timeout
         while True:
             found = set()
-            for node in self.alive():
+            asked = self.alive() if among is None else among
+            for node in asked:
                 try:
                     found |= {each.address for each in self.describe(node).nodes
                               if each.coordinator}
                 except grpc.RpcError:
                     found.add("")
             if len(found) == 1:
-                for node in self.alive():
-                    if node.address in found:
+                for node in asked:
+                    if node.advertised in found:
                         return node
             if time.monotonic() > deadline:
                 raise RuntimeError(f"no coordinator: {found}\n" + self.logs())

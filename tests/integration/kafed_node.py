@@ -9,6 +9,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
@@ -25,10 +26,17 @@ def _make_stubs():
     out = ROOT / "build" / "python"
     out.mkdir(parents=True, exist_ok=True)
     protos = sorted((ROOT / "proto").rglob("*.proto"))
-    code = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}",
-                        f"--grpc_python_out={out}", *map(str, protos)])
-    if code != 0:
-        raise RuntimeError("the protos do not compile")
+    with tempfile.TemporaryDirectory(dir=out.parent) as made:
+        code = protoc.main([
+            "protoc", f"-I{ROOT / 'proto'}", f"--python_out={made}",
+            f"--grpc_python_out={made}", *map(str, protos)])
+        if code != 0:
+            raise RuntimeError("the protos do not compile")
+        # Another suite may be reading them: whole files take their place.
+        for stub in pathlib.Path(made).rglob("*.py"):
+            place = out / stub.relative_to(made)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(stub, place)
     sys.path.insert(0, str(out))
 
 
@@ -64,6 +72,7 @@ class Node:
         self._http = http
         self._floor = str(floor)
         self.address = f"127.0.0.1:{child_process.free_port()}"
+        self.advertised = self.address  # what others are told
         self.start()
 
     def start(self):

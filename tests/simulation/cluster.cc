@@ -242,6 +242,7 @@ bool Cluster::Ask(const std::shared_ptr<Node>& node,
     work(node.get(), to);
   }).detach();
   const bool came = (*reply)->event.WaitUntil(scheduler_.now() + kReplyWait);
+  (*reply)->given_up = true;
   // A reply may be lost on its way.
   return came && Dice(100) >= lossy_;
 }
@@ -254,6 +255,7 @@ void Cluster::SubmitTo(Node* node, const Operation& operation,
   command.plan = [operation](Draft* draft) {
     return PlanOperation(operation, draft);
   };
+  command.abandoned = [reply] { return reply->given_up; };
   command.done = [node, reply](absl::StatusOr<Committed> done) {
     reply->status = done.status();
     if (!done.ok()) return reply->event.Set();

@@ -91,7 +91,7 @@ class Cluster {
 
  private:
   struct Reply {
-    bool arrived = false;
+    bool given_up = false;  // nobody waits for it any more
     absl::Status status;
     std::string response;
     Position position;

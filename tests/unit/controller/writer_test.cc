@@ -209,6 +209,29 @@ TEST(WriterTest, PlansAgainWhenAnotherNodeWasFirst) {
             absl::StatusCode::kAlreadyExists);
 }
 
+// Its caller may have been refused elsewhere by then, and must be able to rely
+// on that.
+TEST(WriterTest, WhatNobodyWaitsForIsNotPlannedAgain) {
+  ContestedLog log(1);
+  NodeBench node(&log);
+  int planned = 0;
+  const auto committed = node.writer->Run(
+      {.plan = [&](federation::Draft* draft) -> absl::StatusOr<std::string> {
+         ++planned;
+         v1::AddSubClusterRequest request;
+         request.mutable_spec()->set_name("mine");
+         request.mutable_spec()->set_region("eu");
+         request.mutable_spec()->add_zones("z1");
+         request.mutable_spec()->set_bootstrap_servers("h:1");
+         return PlanAddSubCluster(request, draft)->SerializeAsString();
+       },
+       .request_id = node.RequestIdNow(),
+       .abandoned = [&] { return planned > 0; }});
+  EXPECT_TRUE(absl::IsCancelled(committed.status())) << committed.status();
+  EXPECT_EQ(planned, 1);
+  EXPECT_FALSE(node.replica->image()->FindSubCluster("mine").valid());
+}
+
 TEST(WriterTest, AnUnknownOutcomeIsRetriedNeverReported) {
   ContestedLog log(0);
   NodeBench node(&log);
