@@ -8,8 +8,9 @@ AdminService::Unary* AdminService::DescribeLog(
     Call* call, const v1::DescribeLogRequest*,
     v1::DescribeLogResponse* response) {
   return Offload(call, [this, response] {
-    context_.describe_log(response);
+    // First, so that the log's last index is not before it.
     *response->mutable_position() = PositionOf(*context_.replica->image());
+    context_.describe_log(response);
     response->set_lag_ms(LagMs(context_));
     return absl::OkStatus();
   });

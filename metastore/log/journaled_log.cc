@@ -92,10 +92,13 @@ absl::StatusOr<std::vector<LogEntry>> JournaledLog::Read(LogIndex from,
 }
 
 absl::StatusOr<LogIndex> JournaledLog::FirstKept() {
-  ASSIGN_OR_RETURN(const LogIndex shared, shared_.FirstKept());
+  const auto shared = shared_.FirstKept();
   std::lock_guard lock(mutex_);
+  // While the servers are away, what can be read is the copy.
+  if (absl::IsUnavailable(shared.status())) return first_;
+  RETURN_IF_ERROR(shared.status());
   // A copy that ends before the shared log begins leaves a gap.
-  return Next(last_) >= shared ? std::min(shared, first_) : shared;
+  return Next(last_) >= *shared ? std::min(*shared, first_) : *shared;
 }
 
 absl::Status JournaledLog::Trim(LogIndex before) {

@@ -42,7 +42,8 @@ class JournaledLog : public SharedLog {
   absl::StatusOr<std::vector<LogEntry>> Read(LogIndex from,
                                              size_t max_bytes) override;
   absl::StatusOr<LogIndex> Tail() override { return shared_.Tail(); }
-  // Of the copy, or of the shared log where that has more.
+  // Of the copy, or of the shared log where that has more; while that can't be
+  // asked, of the copy.
   absl::StatusOr<LogIndex> FirstKept() override;
   // Of the shared log.
   absl::StatusOr<uint64_t> SizeBytes() override { return shared_.SizeBytes(); }

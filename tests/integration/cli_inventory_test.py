@@ -238,6 +238,16 @@ class CliInventoryTest(CliCase):
         self.assertIn("vpc_members", self.ok("status", "-o", "wide"))
         self.assertIn("position: \"1:", self.ok("status", "-o", "yaml"))
 
+    def test_log_status(self):
+        log = self.parsed("log", "status")
+        self.assertEqual(log["backend"], "local")
+        self.assertEqual([link["loglet"] for link in log["links"]], ["local"])
+        self.assertGreater(int(log["size_bytes"]), 0)
+        text = self.ok("log", "status")
+        self.assertRegex(text, r"Health: +ok, answered in \d+\.\d ms")
+        self.assertRegex(text, r"Size: +\d+ bytes, no limit")
+        self.assertRegex(text, r"local +1:1 +- +open")
+
     def test_nodes(self):
         node, = self.parsed("node", "list")
         it = node["node_id"]

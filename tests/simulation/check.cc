@@ -78,6 +78,8 @@ std::string Read(metastore::SharedLog* log, Facts* facts) {
   return "";
 }
 
+}  // namespace
+
 std::string Describe(const Operation& operation) {
   static constexpr const char* kNames[] = {"create", "delete", "join", "read",
                                            "route"};
@@ -85,9 +87,13 @@ std::string Describe(const Operation& operation) {
          operation.vpc + " at " +
          std::to_string(operation.invoked.count() / 1'000'000) + "-" +
          std::to_string(operation.returned.count() / 1'000'000) +
-         " ms, answered " + (operation.ok ? "ok" : operation.error) + " at " +
-         std::to_string(operation.index);
+         " ms, after " + std::to_string(operation.known) + ", answered " +
+         (operation.ok ? "ok" : operation.error) + " at " +
+         std::to_string(operation.index) +
+         ", attempts: " + std::to_string(operation.attempts);
 }
+
+namespace {
 
 // A refusal of a retry says nothing of the attempt before it, which may still
 // be under way at another node: docs/concepts/failure-model.md.

@@ -70,6 +70,8 @@ struct Operation {
   std::string error;
 };
 
+std::string Describe(const Operation& operation);
+
 // What went on in one run.
 struct History {
   std::vector<Operation> operations;

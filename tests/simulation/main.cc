@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/internal/sysinfo.h"
 #include "common/log.h"
 #include "tests/simulation/cluster.h"
 
@@ -34,9 +35,11 @@ const std::vector<std::string>& PlantNames() {
 }
 
 // Runs in a process of its own.
-[[noreturn]] void RunSeed(uint64_t seed, Plant plant, bool tell) {
+[[noreturn]] void RunSeed(uint64_t seed, Plant plant, bool tell,
+                          std::FILE* trace) {
   mallopt(M_ARENA_MAX, 1);  // addresses are the order of allocations
   Scheduler scheduler;
+  scheduler.SetTrace(trace);
   bool good = true;
   scheduler.Run(seed, [&] {
     // On the heap: what is frozen goes on using it.
@@ -50,6 +53,9 @@ const std::vector<std::string>& PlantNames() {
     }
     good = wrong.empty();
     if (tell) {
+      for (const Operation& operation : cluster->history().operations) {
+        std::printf("%s\n", Describe(operation).c_str());
+      }
       std::printf(
           "seed %llu: %zu operations, %lld ms, %llu steps, digest "
           "%016llx\n",
@@ -59,7 +65,7 @@ const std::vector<std::string>& PlantNames() {
           static_cast<unsigned long long>(scheduler.steps()),
           static_cast<unsigned long long>(scheduler.digest()));
     }
-    std::fflush(stdout);
+    std::fflush(nullptr);
     _exit(good ? 0 : 1);
   });
   _exit(4);  // not reached
@@ -92,7 +98,7 @@ Tally RunSeeds(uint64_t first, uint64_t count, Plant plant, size_t at_once) {
     while (running.size() < at_once && (count == 0 || next < first + count)) {
       std::fflush(stdout);
       const pid_t child = fork();
-      if (child == 0) RunSeed(next, plant, false);
+      if (child == 0) RunSeed(next, plant, false, nullptr);
       if (child < 0) Fault("can't fork");
       running[child] = next++;
     }
@@ -113,7 +119,9 @@ int Main(int argc, char** argv) {
   size_t at_once = 2;
   bool soak = false;
   std::string plant = "none";
+  std::string trace;
   app.add_option("--seed", seed, "Replay this one");
+  app.add_option("--trace", trace, "With --seed: a file for its steps");
   app.add_option("--seeds", seeds, "How many (default 1000)");
   app.add_option("--from", first, "The first of them (default 1)");
   app.add_option("--jobs", at_once, "Runs at once (default 2)");
@@ -128,11 +136,17 @@ int Main(int argc, char** argv) {
   const auto planted = static_cast<Plant>(
       std::find(PlantNames().begin(), PlantNames().end(), plant) -
       PlantNames().begin());
+  // Measured once for a process, by the real clock; not within a run.
+  absl::base_internal::NominalCPUFrequency();
   SetUpLogging(seed != 0 ? LogLevel::kWarning : LogLevel::kError, false);
   if (seed != 0) {
     std::fflush(stdout);
     const pid_t child = fork();
-    if (child == 0) RunSeed(seed, planted, true);
+    if (child == 0) {
+      std::FILE* const out =
+          trace.empty() ? nullptr : fopen(trace.c_str(), "w");
+      RunSeed(seed, planted, true, out);
+    }
     int status = 0;
     waitpid(child, &status, 0);
     return Ended(seed, status) ? 0 : 1;

@@ -185,6 +185,12 @@ Scheduler::Task* Scheduler::Next() {
     now_ = earliest;
   }
   Task* const next = ready[Random() % ready.size()];
+  if (trace_ != nullptr) {
+    std::fprintf(trace_, "%llu %lld %llu of %zu\n",
+                 static_cast<unsigned long long>(steps_),
+                 static_cast<long long>(now_.count()),
+                 static_cast<unsigned long long>(next->number), ready.size());
+  }
   Mix(next->number);
   Mix(static_cast<uint64_t>(now_.count()));
   return next;

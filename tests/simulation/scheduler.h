@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <limits>
 #include <map>
@@ -47,6 +48,10 @@ class Scheduler {
   // Runs `work` as the first thread, in domain 0. To be called once; what
   // `work` leaves running stands still after it.
   void Run(uint64_t seed, const std::function<void()>& work);
+
+  // Each step goes there as a line: its number, nanoseconds, the thread that is
+  // next, how many could have been. Null: nowhere.
+  void SetTrace(std::FILE* trace) { trace_ = trace; }
 
   // For threads of the simulation.
 
@@ -97,6 +102,7 @@ class Scheduler {
   bool IsShared(const void* lock) const;
   [[noreturn]] void Stuck() const;
 
+  std::FILE* trace_ = nullptr;
   uint64_t random_ = 0;
   uint64_t digest_ = 0;
   uint64_t steps_ = 0;

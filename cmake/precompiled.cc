@@ -1,1 +1,0 @@
-// Nothing: the precompiled headers are what this library is for.
