@@ -1,7 +1,8 @@
 // What must be true of a run, whatever happened to it.
 #include <algorithm>
 #include <map>
-#include <set>
+#include <utility>
+#include <vector>
 
 #include "common/uuid.h"
 #include "federation/image/apply.h"
@@ -18,23 +19,31 @@ using Kind = Operation::Kind;
 struct Facts {
   federation::Image image;                                // at the tail
   std::map<std::string, std::vector<uint64_t>> requests;  // id -> entries
-  // VPC -> index -> whether it is there from then on.
-  std::map<std::string, std::map<uint64_t, bool>> vpcs;
+  // VPC -> in the order of the log, also within an entry: from which index on,
+  // and whether it is there from then on.
+  std::map<std::string, std::vector<std::pair<uint64_t, bool>>> vpcs;
   std::map<Kind, uint64_t> changes;
 
   bool Has(const std::string& vpc, uint64_t index) const {
+    bool there = false;
     const auto at = vpcs.find(vpc);
-    if (at == vpcs.end()) return false;
-    const auto after = at->second.upper_bound(index);
-    return after != at->second.begin() && std::prev(after)->second;
+    if (at == vpcs.end()) return there;
+    for (const auto& [from, then] : at->second) {
+      if (from <= index) there = then;
+    }
+    return there;
   }
   // Whether it was so at some time in [from, to].
   bool WasSo(const std::string& vpc, bool there, uint64_t from,
              uint64_t to) const {
-    for (uint64_t index = from; index <= to; ++index) {
-      if (Has(vpc, index) == there) return true;
-    }
-    return false;
+    if (Has(vpc, from) == there) return true;
+    const auto at = vpcs.find(vpc);
+    if (at == vpcs.end()) return false;
+    return std::any_of(at->second.begin(), at->second.end(),
+                       [&](const auto& change) {
+                         return change.first > from && change.first <= to &&
+                                change.second == there;
+                       });
   }
 };
 
@@ -42,11 +51,11 @@ void Learn(const v1::Entry& entry, Facts* facts) {
   const uint64_t index = entry.header().position().index();
   for (const v1::Record& record : entry.records()) {
     if (record.has_vpc_created()) {
-      facts->vpcs[record.vpc_created().id()][index] = true;
+      facts->vpcs[record.vpc_created().id()].emplace_back(index, true);
       ++facts->changes[Kind::kCreate];
     }
     if (record.has_vpc_deleted()) {
-      facts->vpcs[record.vpc_deleted().id()][index] = false;
+      facts->vpcs[record.vpc_deleted().id()].emplace_back(index, false);
       ++facts->changes[Kind::kDelete];
     }
     if (record.has_vpc_hosts_added()) ++facts->changes[Kind::kJoin];

@@ -8,7 +8,7 @@ import sys
 import unittest
 
 SIMULATE = sys.argv.pop(1)
-SEEDS = 400
+SEEDS = 1000
 # Within how many seeds a planted fault must be found.
 FOUND_WITHIN = {"ack-early": 5, "skip-checks": 20, "apply-twice": 20,
                 "lease-without-proof": 200}
