@@ -1,6 +1,8 @@
 """Benchmarks inside one process, with Redis beside them."""
 
+import re
 import statistics
+import subprocess
 
 from bench_system import HOSTS, say
 
@@ -21,6 +23,9 @@ SCALE = {
 BIND_COST = {
     "bind_cost_ratio_1m_10k":
         "CPU of one binding, 1 million hosts / 10 thousand",
+}
+SIMULATION = {
+    "sim_seeds_per_min": "simulated runs of three nodes and four clients",
 }
 
 
@@ -111,5 +116,15 @@ def bind_cost(bench, _wanted):
     bench.add("bind_cost_ratio_1m_10k", times[HOSTS] / times[10_000], "ratio")
 
 
+def simulation(bench, _wanted):
+    def run():
+        done = subprocess.run([bench.bin / "simulate", "--seeds", "1500"],
+                              capture_output=True, text=True, check=True)
+        return float(re.search(r"(\d+) seeds a minute", done.stdout)[1])
+
+    found = bench.rounds(3, {"seeds": run})
+    bench.add("sim_seeds_per_min", found["seeds"], "runs/min")
+
+
 GROUPS = [(LOOKUPS, lookups), (MEMORY, mirror_memory), (SCALE, scale),
-          (BIND_COST, bind_cost)]
+          (BIND_COST, bind_cost), (SIMULATION, simulation)]
