@@ -1,7 +1,8 @@
 """The test command behind `./dev test`: every part, its time, one last line.
 
 Parts, in this order:
-  lint   formatting, layering, file limits, clang-tidy of what changed
+  lint   formatting, layering, file limits; clang-tidy of what changed, which
+         runs beside the other parts and is waited for at the end
   unit   the dev build: its unit tests, and those system tests that are about
          resources, which a sanitizer would change
   tsan   the suites labelled tsan, with clang's ThreadSanitizer
@@ -17,6 +18,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,12 +111,46 @@ def ctest(preset, tally, select, env=None, wrap=()):
         count_entry(case, reports, tally)
 
 
+class Tidy:
+    """clang-tidy in the background: tests wait much, and it needs nothing."""
+
+    STATE = ROOT / "build" / ".setup"
+    COUNTS = STATE / "tidy.tally"
+    SAID = STATE / "tidy.out"
+    process = None
+
+    @classmethod
+    def start(cls):
+        cls.COUNTS.unlink(missing_ok=True)
+        command = ["nice", "-n", "19", sys.executable, "tools/lint.py",
+                   "--part", "tidy", "--tally", str(cls.COUNTS)]
+        print("$ " + " ".join(command) + " &", flush=True)
+        with cls.SAID.open("wb") as said:
+            cls.process = subprocess.Popen(command, cwd=ROOT, stdout=said,
+                                           stderr=said, process_group=0)
+
+    @classmethod
+    def end(cls, tally):
+        cls.process.wait()
+        print(cls.SAID.read_text(), end="", flush=True)
+        tally.add_file(cls.COUNTS, "lint")
+
+    @classmethod
+    def kill(cls):
+        """Where the command itself is ended before."""
+        if cls.process is not None and cls.process.poll() is None:
+            os.killpg(cls.process.pid, signal.SIGKILL)
+            cls.process.wait()
+
+
 def part_lint(tally):
     set_up("build")
-    counts = ROOT / "build" / ".setup" / "lint.tally"
+    counts = Tidy.STATE / "lint.tally"
     counts.unlink(missing_ok=True)
-    run([sys.executable, "tools/lint.py", "--tally", str(counts)])
+    run([sys.executable, "tools/lint.py", "--part", "first", "--tally",
+         str(counts)])
     tally.add_file(counts, "lint")
+    Tidy.start()
 
 
 def part_unit(tally):
@@ -179,16 +215,25 @@ def main():
                         help="run only this part (may be repeated)")
     chosen = parser.parse_args().part or list(PARTS)
     tally, times = Tally(), []
-    for name in PARTS:
-        if name not in chosen:
-            continue
+
+    def timed(name, part):
         print(f"\n=== {name}", flush=True)
         start = time.monotonic()
         before = tally.counts()
-        PARTS[name](tally)
+        part(tally)
         now = tally.counts()
         times.append((name, time.monotonic() - start,
                       [b - a for a, b in zip(before, now)]))
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        for name in PARTS:
+            if name in chosen:
+                timed(name, PARTS[name])
+        if Tidy.process is not None:
+            timed("tidy", Tidy.end)
+    finally:
+        Tidy.kill()
     print("\npart      seconds  passed  failed  skipped")
     for name, seconds, (passed, failed, skipped) in times:
         print(f"{name:<8} {seconds:8.0f} {passed:7} {failed:7} {skipped:8}")

@@ -1,7 +1,7 @@
 """etcd servers on loopback: one, or a cluster of three; see QuorumServers.
 
-`options` are more words for each server. `tls`, a (certificate, key) in PEM files, is what servers and clients show each
-other, and whom they trust.
+`options` are more words for each server. `tls`, a (certificate, key) in PEM
+files, is what servers and clients show each other, and whom they trust.
 """
 
 import json
