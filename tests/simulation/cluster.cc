@@ -222,7 +222,7 @@ void Cluster::Begin() {
   ReplyPtr reply;
   Ask(
       nodes_[0],
-      [&](Node* node, ReplyPtr to) {
+      [&](Node* node, const ReplyPtr& to) {
         to->status = node->writer->Run(set_up).status();
         to->event.Set();
       },
@@ -232,7 +232,7 @@ void Cluster::Begin() {
 }
 
 bool Cluster::Ask(const std::shared_ptr<Node>& node,
-                  const std::function<void(Node*, ReplyPtr)>& work,
+                  const std::function<void(Node*, const ReplyPtr&)>& work,
                   ReplyPtr* reply) {
   *reply = std::make_shared<Reply>();
   Sleep(std::chrono::microseconds(50 + Dice(1'000)));
@@ -292,7 +292,7 @@ void Cluster::Carry(Operation* operation) {
     ReplyPtr reply;
     const bool came = Ask(
         node,
-        [this, copy = *operation](Node* at, ReplyPtr to) {
+        [this, copy = *operation](Node* at, const ReplyPtr& to) {
           if (copy.kind == Kind::kRoute) return RouteAt(at, copy, to);
           if (copy.kind != Kind::kRead) return SubmitTo(at, copy, to);
           const auto image = controller::NewestImage(
@@ -394,7 +394,7 @@ void Cluster::Heal() {
       ReplyPtr reply;
       const bool came = Ask(
           node,
-          [](Node* at, ReplyPtr to) {
+          [](Node* at, const ReplyPtr& to) {
             to->status = controller::NewestImage(at->log.get(), *at->replica,
                                                  milliseconds(500))
                              .status();

@@ -106,7 +106,8 @@ class Cluster {
   metastore::MemoryServers::Fault FaultNow();
   // Runs `work` at a node; whether its reply came in time.
   bool Ask(const std::shared_ptr<Node>& node,
-           const std::function<void(Node*, ReplyPtr)>& work, ReplyPtr* reply);
+           const std::function<void(Node*, const ReplyPtr&)>& work,
+           ReplyPtr* reply);
   void Client(int operations);
   Operation Invoke();
   void Carry(Operation* operation);

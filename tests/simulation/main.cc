@@ -159,6 +159,7 @@ Tally RunSeeds(Order order, uint64_t count, const Runners& runners) {
   Tally tally;
   const uint64_t end = order.seed + count;
   std::vector<Runner*> idle;
+  idle.reserve(runners.size());
   for (const auto& runner : runners) idle.push_back(runner.get());
   std::vector<Runner*> busy;
   while (true) {
@@ -170,6 +171,7 @@ Tally RunSeeds(Order order, uint64_t count, const Runners& runners) {
     }
     if (busy.empty()) return tally;
     std::vector<pollfd> polls;
+    polls.reserve(busy.size());
     for (const Runner* runner : busy) {
       polls.push_back({runner->socket(), POLLIN, 0});
     }

@@ -78,8 +78,7 @@ int WaitForSignal(pthread_cond_t* condition, pthread_mutex_t* mutex,
   return woken ? 0 : ETIMEDOUT;
 }
 
-long Futex(int* word, int operation, int value, const timespec* timeout,
-           uint32_t mask) {
+long Futex(int* word, int operation, int value, const timespec* timeout) {
   Scheduler& scheduler = Scheduler::Get();
   const int command = operation & FUTEX_CMD_MASK;
   if (command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET) {
@@ -91,7 +90,6 @@ long Futex(int* word, int operation, int value, const timespec* timeout,
     errno = ENOSYS;
     return -1;
   }
-  static_cast<void>(mask);
   scheduler.MayYield();
   if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != value) {
     errno = EAGAIN;
@@ -320,10 +318,12 @@ long syscall(long number, ...) noexcept {
   for (long& value : values) value = va_arg(arguments, long);
   va_end(arguments);
   if (number == SYS_futex && Scheduler::Active()) {
-    return sim::Futex(reinterpret_cast<int*>(values[0]),
-                      static_cast<int>(values[1]), static_cast<int>(values[2]),
-                      reinterpret_cast<const timespec*>(values[3]),
-                      static_cast<uint32_t>(values[5]));
+    int* word = nullptr;
+    const timespec* timeout = nullptr;
+    std::memcpy(&word, &values[0], sizeof word);
+    std::memcpy(&timeout, &values[3], sizeof timeout);
+    return sim::Futex(word, static_cast<int>(values[1]),
+                      static_cast<int>(values[2]), timeout);
   }
   return SystemCalls::Get().syscall(number, values[0], values[1], values[2],
                                     values[3], values[4], values[5]);

@@ -74,13 +74,13 @@ class Service final : public v1::Routing::Service {
 }  // namespace
 
 struct FakeRoutingServer::Server {
-  explicit Server(std::shared_ptr<FakeNode> node) : service(std::move(node)) {}
+  explicit Server(const std::shared_ptr<FakeNode>& node) : service(node) {}
   Service service;
   std::unique_ptr<grpc::Server> grpc;
 };
 
-FakeRoutingServer::FakeRoutingServer(std::shared_ptr<FakeNode> node)
-    : server_(std::make_unique<Server>(std::move(node))) {
+FakeRoutingServer::FakeRoutingServer(const std::shared_ptr<FakeNode>& node)
+    : server_(std::make_unique<Server>(node)) {
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

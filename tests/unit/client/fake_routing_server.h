@@ -10,7 +10,7 @@ namespace kafed::client {
 
 class FakeRoutingServer {
  public:
-  explicit FakeRoutingServer(std::shared_ptr<FakeNode> node);
+  explicit FakeRoutingServer(const std::shared_ptr<FakeNode>& node);
   ~FakeRoutingServer();
   // 127.0.0.1:PORT
   const std::string& address() const { return address_; }

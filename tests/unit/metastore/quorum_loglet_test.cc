@@ -80,13 +80,12 @@ TEST(QuorumLogletTest, NothingIsAcknowledgedWhileTheServersAreAway) {
 // retried until it is known to stand or to have lost its index.
 class Racers {
  public:
-  Racers(MemoryServers* servers, int writers, int entries) {
-    for (int w = 0; w < writers; ++w) {
+  Racers(MemoryServers* servers, uint64_t writers, uint64_t entries) {
+    for (uint64_t w = 0; w < writers; ++w) {
       threads_.emplace_back([=] {
         const auto log = Open(servers);
-        for (int n = 0; n < entries; ++n) {
-          AppendOne(log.get(),
-                    MakeEntry(static_cast<uint64_t>(w * entries + n + 1)));
+        for (uint64_t n = 1; n <= entries; ++n) {
+          AppendOne(log.get(), MakeEntry(w * entries + n));
         }
       });
     }
@@ -127,8 +126,8 @@ std::vector<LogEntry> ReadAll(SharedLog* log) {
 class QuorumFaultsTest : public testing::TestWithParam<unsigned> {};
 
 TEST_P(QuorumFaultsTest, RacingWritersLeaveEachEntryOnceAndNoGap) {
-  constexpr int kWriters = 3;
-  constexpr int kEntries = 60;
+  constexpr uint64_t kWriters = 3;
+  constexpr uint64_t kEntries = 60;
   MemoryServers servers;
   servers.SetFaults(Often(20, GetParam()));
   { const Racers racers(&servers, kWriters, kEntries); }
