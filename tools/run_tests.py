@@ -184,6 +184,8 @@ def part_asan(tally):
         return
     ctest("asan", tally, ["-L", "^(unit|integration)$"],
           {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
+           "LSAN_OPTIONS": f"suppressions={ROOT}/tools/lsan.supp:"
+                           "print_suppressions=0",
            "UBSAN_OPTIONS": "print_stacktrace=1"})
 
 
