@@ -320,8 +320,8 @@ long syscall(long number, ...) noexcept {
   if (number == SYS_futex && Scheduler::Active()) {
     int* word = nullptr;
     const timespec* timeout = nullptr;
-    std::memcpy(&word, &values[0], sizeof word);
-    std::memcpy(&timeout, &values[3], sizeof timeout);
+    std::memcpy(&word, &values[0], sizeof(void*));
+    std::memcpy(&timeout, &values[3], sizeof(void*));
     return sim::Futex(word, static_cast<int>(values[1]),
                       static_cast<int>(values[2]), timeout);
   }
